@@ -3,7 +3,8 @@
 Every write is one key: create, replace or delete, under a condition on the revision the key is at. Writes are ordered;
 each takes the next revision of one counter shared by all keys. A write is acknowledged, readable and sent to watchers
 only after it is durable, in that order, and a condition is judged against the ordered state, so an answer that rests
-on a write not yet durable waits for it. A store whose medium fails raises `StoreFailed` from then on.
+on a write not yet durable waits for it. A store whose medium fails raises `StoreFailed` from then on, and `failed()`
+wakes whoever is to stop the server. A writer that is cancelled while it waits does not take its write back.
 
 Facets are opaque terms that the owner of the store derives from a value with a pure function. The store indexes them: a
 range or a watch that names terms costs what matches, not what exists. An event carries the facets of before and after.
@@ -86,6 +87,10 @@ class StoreFailed(StoreError):
     """The medium failed (full disk, I/O error); nothing that was not acknowledged is promised. The cause is kept."""
 
 
+class StoreClosed(StoreError):
+    """The store was closed by its owner and takes no more calls."""
+
+
 class StoreUnavailable(StoreError):
     """The store cannot be opened: its directory is in use, unreadable, or its medium cannot be reached."""
 
@@ -94,7 +99,9 @@ class Watch(Protocol):
     """Events of one scope in revision order, without gaps."""
 
     async def next(self) -> list[Event]:
-        """Waits for at least one event and takes all that are there; raises WatcherTooSlow, StoreFailed; [] once closed."""
+        """Waits for at least one event and takes all that are there; raises WatcherTooSlow, StoreFailed; [] once closed.
+
+        One caller at a time; a caller cancelled while it waits loses no event."""
         ...
 
     @property
@@ -120,7 +127,8 @@ class Store(Protocol):
     async def range(
         self, prefix: str, *, terms: Sequence[str] = (), after: str = "", limit: int = 0, revision: int = 0
     ) -> Page:
-        """Entries whose key starts with `prefix` (ends in a slash), carrying all `terms`, with key > `after`, in key order.
+        """Entries whose key starts with `prefix` (ends in a slash, or empty: all), carrying all `terms`, with key > `after`,
+        in key order.
 
         `limit` 0 is no limit. `revision` 0 is the newest; an older one is answered exactly as it was, or raises
         Compacted / FutureRevision.
@@ -141,6 +149,10 @@ class Store(Protocol):
         """How many keys stand under a whole-resource prefix (`core/pods/`)."""
         ...
 
+    async def failed(self) -> StoreFailed:
+        """Waits until the medium has failed and tells how. It never returns while the store works: the server stops on it."""
+        ...
+
     async def close(self) -> None:
-        """Ends watches, makes everything durable and lets go of the medium."""
+        """Makes everything durable, ends watches and lets go of the medium. Calling it again does nothing."""
         ...
