@@ -1,0 +1,117 @@
+"""What is read of a pod and of a node to judge whether one may be on the other.
+
+Attributes are named as in the generated API structs, absent fields mean what Go's zero values mean, and unknown fields are
+skipped while decoding, so a view costs what it reads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+Quantity = str | int | float
+
+
+class View(msgspec.Struct, rename="camel", omit_defaults=True):
+    """Base of every view: JSON names are Kubernetes' own camel case."""
+
+
+class Taint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    key: str = ""
+    value: str = ""
+    effect: str = ""
+
+    def __str__(self) -> str:
+        """As kubectl writes a taint: `key=value:Effect`, without the parts that are empty."""
+        return f"{self.key}{'=' if self.value else ''}{self.value}{':' if self.effect else ''}{self.effect}"
+
+
+class Toleration(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    key: str = ""
+    operator: str = ""
+    value: str = ""
+    effect: str = ""
+    toleration_seconds: int | None = None
+
+
+class NodeSelectorRequirement(View):
+    key: str = ""
+    operator: str = ""
+    values: list[str] = []
+
+
+class NodeSelectorTerm(View):
+    match_expressions: list[NodeSelectorRequirement] = []
+    match_fields: list[NodeSelectorRequirement] = []
+
+
+class NodeSelector(View):
+    node_selector_terms: list[NodeSelectorTerm] = []
+
+
+class NodeAffinity(View):
+    required_during_scheduling_ignored_during_execution: NodeSelector | None = None
+
+
+class Affinity(View):
+    node_affinity: NodeAffinity | None = None
+
+
+class ContainerPort(View):
+    container_port: int = 0
+    host_port: int = 0
+    host_ip: str = msgspec.field(default="", name="hostIP")
+    protocol: str = ""
+
+
+class Resources(View):
+    requests: dict[str, Quantity] = {}
+    limits: dict[str, Quantity] = {}
+
+
+class Container(View):
+    resources: Resources = msgspec.field(default_factory=Resources)
+    ports: list[ContainerPort] = []
+    restart_policy: str | None = None
+
+
+class PodSpec(View):
+    """The part of a pod's spec that decides where it may be."""
+
+    node_name: str = ""
+    node_selector: dict[str, str] = {}
+    affinity: Affinity | None = None
+    tolerations: list[Toleration] = []
+    containers: list[Container] = []
+    init_containers: list[Container] = []
+    overhead: dict[str, Quantity] = {}
+    resources: Resources | None = None
+    host_network: bool = False
+
+
+class NodeMeta(View):
+    name: str = ""
+    labels: dict[str, str] = {}
+
+
+class NodeSpec(View):
+    taints: list[Taint] = []
+    unschedulable: bool = False
+
+
+class NodeStatus(View):
+    allocatable: dict[str, Quantity] = {}
+
+
+class Node(View):
+    """The part of a node that decides who may be on it."""
+
+    metadata: NodeMeta = msgspec.field(default_factory=NodeMeta)
+    spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
+    status: NodeStatus = msgspec.field(default_factory=NodeStatus)
+
+
+# Where a caller hands in a view of its own or a generated struct with the same attributes.
+AnyPodSpec = PodSpec | Any
+AnyNode = Node | Any
