@@ -23,7 +23,7 @@ compile() { # compile OUTPUT ARGUMENTS…
 }
 
 compile requirements.lock "$@"
-compile requirements-dev.lock --extra test --extra check --constraint requirements.lock --build-deps-for editable "$@"
+compile requirements-dev.lock --extra test --extra check --constraint requirements.lock "$@"
 
 if grep -nE '://|^ *-(i|f|-index|-extra|-find|-trusted)' requirements.lock requirements-dev.lock; then
     echo "tools/lock.sh: a lock file names an address" >&2
