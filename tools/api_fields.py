@@ -13,17 +13,15 @@ from go_types import GoField, GoType
 
 
 def field_tables(types: dict[str, GoType], fields: dict[str, list[GoField]], schemas: dict[str, Any]) -> str:
-    lines = [
-        f"{json.dumps(name)}:{_compact(_table(types[name], fields[name], schemas.get(name, {})))}"
-        for name in sorted(types)
-    ]
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+    lines = [_compact(_table(types[name], fields[name], schemas.get(name, {}))) for name in sorted(types)]
+    return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
 def _table(go_type: GoType, fields: list[GoField], schema: dict[str, Any]) -> dict[str, Any]:
     required = schema.get("required", [])
     properties = schema.get("properties", {})
     return {
+        "name": go_type.name,
         "gvk": [
             [gvk["group"], gvk["version"], gvk["kind"]]
             for gvk in schema.get("x-kubernetes-group-version-kind", [])

@@ -3,7 +3,6 @@
 Go's meaning of empty: what is empty there is left out of JSON here, and what is always written there is always written.
 """
 
-# ruff: noqa: PIE807 - a lambda, unlike list, is a factory whose result is always written.
 import msgspec
 
 from everynode.api import core_v1, meta_v1
