@@ -239,3 +239,5 @@ class InformerSet:
         async with asyncio.TaskGroup() as self._group:
             for informer in self._informers.values():
                 self._group.create_task(informer.run())
+            # Informers may be asked for at any time, so the group stays open.
+            await asyncio.get_running_loop().create_future()
