@@ -1,0 +1,247 @@
+"""What the controller reads of the world: views with just those fields, decoded straight from the API's bytes.
+
+Views are shared and kept for as long as the object lives, a hundred thousand of each, so what is needed only once is worked
+out while decoding and then dropped: a pod's affinity becomes its target node, its conditions become `ready`. Fields that the
+controller adds have names which no Kubernetes field can have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from everynode.api.meta_v1 import LabelSelector
+from everynode.fit.affinity import pinned_node
+from everynode.fit.views import Affinity, PodSpec, Taint
+from everynode.values.labels import Selector, from_label_selector
+
+KIND = "DaemonSet"
+HASH_LABEL = "controller-revision-hash"
+GENERATION_LABEL = "pod-template-generation"
+GENERATION_ANNOTATION = "deprecated.daemonset.template.generation"
+
+FAILED = "Failed"
+SUCCEEDED = "Succeeded"
+
+
+class View(msgspec.Struct, rename="camel", gc=False):
+    """Base of the views below. None of them can be part of a cycle, so the garbage collector need not look at them."""
+
+
+class OwnerReference(View):
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+
+
+class Meta(View):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] = {}
+    owner_references: list[OwnerReference] = []
+
+    @property
+    def controller(self) -> OwnerReference | None:
+        """The one owner that manages this object."""
+        for reference in self.owner_references:
+            if reference.controller:
+                return reference
+        return None
+
+
+class PodSpecView(View):
+    node_name: str = ""
+    affinity: Affinity | None = None
+    target: str = msgspec.field(default="", name="everynode.dev/target")
+
+    def __post_init__(self) -> None:
+        self.target = self.node_name or (pinned_node(PodSpec(affinity=self.affinity)) if self.affinity else "")
+        self.affinity = None
+
+
+class Condition(View):
+    type: str = ""
+    status: str = ""
+    last_transition_time: str | None = None
+
+
+class PodStatusView(View):
+    phase: str = ""
+    conditions: list[Condition] = []
+    ready: bool = msgspec.field(default=False, name="everynode.dev/ready")
+    ready_changed: str | None = msgspec.field(default=None, name="everynode.dev/readyChanged")
+
+    def __post_init__(self) -> None:
+        for condition in self.conditions:
+            if condition.type == "Ready":
+                self.ready = condition.status == "True"
+                self.ready_changed = condition.last_transition_time
+                break
+        self.conditions = []
+
+
+class Pod(View):
+    """A pod. `target` is the node it is for (bound or not yet), "" if none can be told."""
+
+    metadata: Meta = msgspec.field(default_factory=Meta)
+    spec: PodSpecView = msgspec.field(default_factory=PodSpecView)
+    status: PodStatusView = msgspec.field(default_factory=PodStatusView)
+
+    @property
+    def key(self) -> str:
+        return f"{self.metadata.namespace}/{self.metadata.name}"
+
+    @property
+    def target(self) -> str:
+        return self.spec.target
+
+    @property
+    def bound(self) -> bool:
+        return bool(self.spec.node_name)
+
+    @property
+    def ready(self) -> bool:
+        return self.status.ready
+
+    @property
+    def terminating(self) -> bool:
+        return self.metadata.deletion_timestamp is not None
+
+    @property
+    def terminal(self) -> bool:
+        return self.status.phase in (FAILED, SUCCEEDED)
+
+    @property
+    def hash(self) -> str:
+        return self.metadata.labels.get(HASH_LABEL, "")
+
+
+class NodeMeta(View):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] = {}
+
+
+class NodeSpec(View):
+    taints: list[Taint] = []
+
+
+class Node(View):
+    """A node: its labels and taints, which are all that decides where daemon pods run."""
+
+    metadata: NodeMeta = msgspec.field(default_factory=NodeMeta)
+    spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
+
+    def places_like(self, other: Node) -> bool:
+        """Whether daemon pods are placed on both alike, so that a heartbeat need not be looked at."""
+        return self.metadata.labels == other.metadata.labels and self.spec.taints == other.spec.taints
+
+
+class RollingUpdate(View):
+    max_unavailable: int | str | None = None
+    max_surge: int | str | None = None
+
+
+class UpdateStrategy(View):
+    type: str = ""
+    rolling_update: RollingUpdate | None = None
+
+
+class DaemonSetMeta(View):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    deletion_timestamp: str | None = None
+    annotations: dict[str, str] = {}
+
+
+class DaemonSetSpec(View):
+    selector: LabelSelector | None = None
+    template: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
+    update_strategy: UpdateStrategy = msgspec.field(default_factory=UpdateStrategy)
+    min_ready_seconds: int = 0
+    revision_history_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        # A Raw is a window into the whole message it came in; a copy lets go of the rest.
+        self.template = self.template.copy()
+
+
+class DaemonSetStatus(View, omit_defaults=False):
+    """The part of a status that this controller writes, in the API's order."""
+
+    current_number_scheduled: int = 0
+    number_misscheduled: int = 0
+    desired_number_scheduled: int = 0
+    number_ready: int = 0
+    observed_generation: int = 0
+    updated_number_scheduled: int = 0
+    number_available: int = 0
+    number_unavailable: int = 0
+    collision_count: int | None = None
+
+
+class DaemonSet(View):
+    metadata: DaemonSetMeta = msgspec.field(default_factory=DaemonSetMeta)
+    spec: DaemonSetSpec = msgspec.field(default_factory=DaemonSetSpec)
+    status: DaemonSetStatus = msgspec.field(default_factory=DaemonSetStatus)
+
+    @property
+    def key(self) -> str:
+        return f"{self.metadata.namespace}/{self.metadata.name}"
+
+    @property
+    def selector(self) -> Selector:
+        """Raises SelectorError when the selector is broken (the API lets no such DaemonSet in)."""
+        return from_label_selector(self.spec.selector)
+
+    @property
+    def selects_everything(self) -> bool:
+        """Kubernetes refuses to manage such a DaemonSet: its selector is present and empty."""
+        chosen = self.spec.selector
+        return chosen is not None and not chosen.match_labels and not chosen.match_expressions
+
+
+class ControllerRevision(View):
+    metadata: Meta = msgspec.field(default_factory=Meta)
+    data: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
+    revision: int = 0
+
+    def __post_init__(self) -> None:
+        self.data = self.data.copy()
+
+    @property
+    def key(self) -> str:
+        return f"{self.metadata.namespace}/{self.metadata.name}"
+
+    @property
+    def hash(self) -> str:
+        return self.metadata.labels.get(HASH_LABEL, "")
+
+
+class TemplateMeta(View):
+    labels: dict[str, str] = {}
+
+
+class Template(View):
+    """The part of a pod template that decides where its pods run and what they are called by."""
+
+    metadata: TemplateMeta = msgspec.field(default_factory=TemplateMeta)
+    spec: PodSpec = msgspec.field(default_factory=PodSpec)
+
+
+def generation_of(annotations: Mapping[str, str]) -> str | None:
+    """The deprecated template generation, canonical, or None when there is none (or none that is a number)."""
+    text = annotations.get(GENERATION_ANNOTATION, "")
+    return str(int(text)) if text.removeprefix("-").isdigit() and text.isascii() else None
