@@ -6,8 +6,8 @@ that a watch resumes over a restart. A commit is one transaction in WAL mode wit
 Upkeep rides on commits, a bounded piece each, so that it never holds a write up and a crash never finds it half done.
 A row goes when nobody can ask for it any more: what an event replaced, and a deletion itself, once that event has left
 the history. `floor` in the meta table is the newest event that has, written in the transaction that first deletes
-behind it; so revisions go on from max(floor, newest row) even if every row is gone. Free pages are given back to the
-file system when they are many.
+behind it: every later row is there, and a hole is damage. The newest row never goes, so revisions never go back. Free
+pages are given back to the file system when they are many.
 
 The file says whose it is (`application_id`) and which format it has (`user_version`); a newer format is refused by name.
 The directory is locked for as long as the store is open.
@@ -179,7 +179,7 @@ def _open(path: Path) -> sqlite3.Connection:
     if new:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     # The lock on the directory keeps others out, so SQLite need not share its log's index with anybody (EXCLUSIVE).
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    database = sqlite3.connect(path, timeout=1.0, isolation_level=None)
     try:
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute(f"PRAGMA page_size = {PAGE_BYTES}")

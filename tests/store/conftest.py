@@ -1,0 +1,37 @@
+"""Every backend that has to keep the store's contract, opened the same way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from facet_words import terms_in
+
+from everynode.store.journal import Journal, NoJournal
+from everynode.store.local import LocalStore
+from everynode.store.sqlite import SQLiteJournal
+
+OpenStore = Callable[..., LocalStore]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def open_local(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenStore]:
+    """Opens stores of one kind with the bounds a test wants, each in a directory of its own."""
+    opened: list[LocalStore] = []
+
+    def open_one(**bounds: int) -> LocalStore:
+        journal: Journal = NoJournal()
+        if request.param == "sqlite":
+            journal = SQLiteJournal(tmp_path / str(len(opened)))
+        opened.append(LocalStore(journal, terms_in, **bounds))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        await store.close()
+
+
+@pytest.fixture
+def store(open_local: OpenStore) -> LocalStore:
+    return open_local()
