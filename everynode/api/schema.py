@@ -8,7 +8,7 @@ the structs beside this module hold the objects themselves.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from types import MappingProxyType
 from typing import Any, Literal
@@ -82,7 +82,7 @@ class _Tables(msgspec.Struct, frozen=True):
     short: Mapping[str, tuple[str, ...]]
 
 
-@lru_cache(maxsize=1)
+@cache
 def _tables() -> _Tables:
     text = resources.files(__package__).joinpath("fields.json").read_bytes()
     listed = msgspec.json.decode(text, type=list[Type])
@@ -118,15 +118,18 @@ def for_kind(group: str, version: str, kind: str) -> Type:
     return _tables().by_kind[group, version, kind]
 
 
-@lru_cache(maxsize=None)
 def for_struct(struct: type) -> Type | None:
     """The type that a generated struct (`core_v1.Pod`) holds; None for any other struct, such as a view of some fields."""
-    package, _, module = struct.__module__.rpartition(".")
-    if package != __package__:
+    return _for_struct(struct.__module__, struct.__name__)
+
+
+@cache
+def _for_struct(module: str, name: str) -> Type | None:
+    if module.rpartition(".")[0] != __package__:
         return None
-    api_group, _, version = module.rpartition("_")
-    prefix = _META if api_group == "meta" else f"io.k8s.api.{api_group}.{version}."
-    return _tables().types.get(prefix + struct.__name__)
+    group, _, version = module.rpartition(".")[2].rpartition("_")
+    prefix = _META if group == "meta" else f"io.k8s.api.{group}.{version}."
+    return _tables().types.get(prefix + name)
 
 
 def all_types() -> Mapping[str, Type]:
