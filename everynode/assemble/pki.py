@@ -87,7 +87,7 @@ def ensure(directory: Path, names: Iterable[str], now: float) -> Pki:
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o700)
         issued |= _issue(pki, due, wanted, now)
-        _write(directory / "issued.json", msgspec.json.encode(issued))
+        write_file(directory / "issued.json", msgspec.json.encode(issued))
     return pki
 
 
@@ -198,11 +198,11 @@ def _save(pki: Pki, who: str, key: EllipticCurvePrivateKey, certificate: Certifi
 
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    _write(pki.key(who), private)
-    _write(pki.certificate(who), certificate.public_bytes(pem), mode=0o644)
+    write_file(pki.key(who), private)
+    write_file(pki.certificate(who), certificate.public_bytes(pem), mode=0o644)
 
 
-def _write(path: Path, content: bytes, mode: int = 0o600) -> None:
+def write_file(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Replaces a file at once; nobody sees half of it, or a private one with a wider mode."""
     scratch = path.with_name(f"{path.name}.new")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
@@ -210,36 +210,3 @@ def _write(path: Path, content: bytes, mode: int = 0o600) -> None:
         file.write(content)
     scratch.chmod(mode)
     scratch.replace(path)
-
-
-def write_kubeconfig(path: Path, server: str, pki: Pki) -> None:
-    """An administrator's kubeconfig for `server` (https://HOST:PORT), mode 0600; certificates and key are inside it."""
-    from base64 import b64encode
-
-    def embedded(file: Path) -> str:
-        return b64encode(file.read_bytes()).decode()
-
-    name = "everynode"
-    # JSON is YAML, but people open this file: the lines below are the usual ones.
-    text = f"""\
-apiVersion: v1
-kind: Config
-clusters:
-- name: {name}
-  cluster:
-    server: {server}
-    certificate-authority-data: {embedded(pki.ca)}
-users:
-- name: {name}
-  user:
-    client-certificate-data: {embedded(pki.certificate("admin"))}
-    client-key-data: {embedded(pki.key("admin"))}
-contexts:
-- name: {name}
-  context:
-    cluster: {name}
-    user: {name}
-current-context: {name}
-"""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, text.encode())

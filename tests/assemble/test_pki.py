@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from everynode.apiserver.listener import Listener, tls_context
-from everynode.assemble import pki
+from everynode.assemble import kubeconfig, pki
 from everynode.assemble.pki import Pki
 from everynode.wire.message import Peer, Request, Response
 
@@ -53,7 +53,7 @@ def test_a_new_name_or_a_lost_file_renews_what_lacks_it(tmp_path: Path) -> None:
 def test_private_files_are_private(tmp_path: Path) -> None:
     made = pki.ensure(tmp_path / "pki", (), NOW)
     config = tmp_path / "kubeconfig"
-    pki.write_kubeconfig(config, "https://127.0.0.1:6443", made)
+    kubeconfig.write(config, "https://127.0.0.1:6443", made)
     for file in (config, made.key("ca"), made.key("server"), made.key("admin")):
         assert file.stat().st_mode & 0o777 == 0o600, file
     parsed = yaml.safe_load(config.read_text())

@@ -1,0 +1,65 @@
+"""The objects that a cluster has from the start. What is there already is left as it is."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from everynode.api.scheme import NAMESPACES, PRIORITY_CLASSES, SERVICES, Resource
+from everynode.api.status import ApiError
+from everynode.client.client import Client
+
+# The first address of the service range is the API's own.
+KUBERNETES_SERVICE_IP = "10.96.0.1"
+
+
+def _namespace(name: str) -> tuple[Resource, str, dict[str, Any]]:
+    return NAMESPACES, "", {"metadata": {"name": name}}
+
+
+def _priority_class(name: str, value: int, description: str) -> tuple[Resource, str, dict[str, Any]]:
+    return PRIORITY_CLASSES, "", {"metadata": {"name": name}, "value": value, "description": description}
+
+
+NAMESPACE_NAMES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+_OBJECTS: tuple[tuple[Resource, str, dict[str, Any]], ...] = (
+    _priority_class(
+        "system-cluster-critical",
+        2_000_000_000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+    _priority_class(
+        "system-node-critical",
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+    (
+        SERVICES,
+        "default",
+        {
+            "metadata": {"name": "kubernetes", "labels": {"component": "apiserver", "provider": "kubernetes"}},
+            "spec": {
+                "clusterIP": KUBERNETES_SERVICE_IP,
+                "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}],
+                "sessionAffinity": "None",
+                "type": "ClusterIP",
+            },
+        },
+    ),
+)
+
+
+async def bootstrap(client: Client) -> None:
+    """Creates what is missing; namespaces first, since the rest lives in them."""
+    await asyncio.gather(*(_create(client, *_namespace(name)) for name in NAMESPACE_NAMES))
+    await asyncio.gather(*(_create(client, *each) for each in _OBJECTS))
+
+
+async def _create(client: Client, resource: Resource, namespace: str, body: dict[str, Any]) -> None:
+    document = {"kind": resource.kind, "apiVersion": resource.api_version, **body}
+    try:
+        await client.create(resource, document, namespace)
+    except ApiError as error:
+        if error.reason != "AlreadyExists":
+            raise
