@@ -1,0 +1,299 @@
+"""What the agent reads of a pod, and what it keeps of one.
+
+`PodView` is what the agent's watch decodes. A `Pod` is the agent's own record: small, for a process keeps one for each pod of
+a hundred thousand nodes; what the pods of one template have in common (`Template`) they share.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from everynode.api.core_v1 import ContainerState, ContainerStateTerminated, PodCondition, PodReadinessGate
+from everynode.fit.ports import HostPort, host_ports_of
+from everynode.fit.resources import requests_of
+from everynode.fit.views import Affinity, ContainerPort, Quantity, Resources, Toleration, View
+from everynode.values.timestamps import parse
+
+# Templates kept for sharing; beyond it all are forgotten and those in use are met again.
+MOST_TEMPLATES = 4_096
+
+
+class PodMeta(View):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    labels: dict[str, str] = {}
+    deletion_timestamp: str | None = None
+    deletion_grace_period_seconds: int | None = None
+    finalizers: list[str] = []
+
+
+class ContainerSpec(View):
+    name: str = ""
+    image: str = ""
+    resources: Resources = msgspec.field(default_factory=Resources)
+    ports: list[ContainerPort] = []
+    restart_policy: str | None = None
+
+
+class PodSpec(View):
+    node_name: str = ""
+    node_selector: dict[str, str] = {}
+    affinity: Affinity | None = None
+    tolerations: list[Toleration] = []
+    containers: list[ContainerSpec] = []
+    init_containers: list[ContainerSpec] = []
+    overhead: dict[str, Quantity] = {}
+    resources: Resources | None = None
+    host_network: bool = False
+    restart_policy: str = "Always"
+    readiness_gates: list[PodReadinessGate] = []
+
+
+class SeenContainer(View):
+    name: str = ""
+    state: ContainerState = msgspec.field(default_factory=ContainerState)
+    last_state: ContainerState = msgspec.field(default_factory=ContainerState)
+    ready: bool = False
+    started: bool | None = None
+    restart_count: int = 0
+
+
+class SeenStatus(View):
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    conditions: list[PodCondition] = []
+    pod_ip: str = msgspec.field(default="", name="podIP")
+    start_time: str | None = None
+    init_container_statuses: list[SeenContainer] = []
+    container_statuses: list[SeenContainer] = []
+
+
+class PodView(View):
+    """The part of a pod that an agent reads."""
+
+    metadata: PodMeta = msgspec.field(default_factory=PodMeta)
+    spec: PodSpec = msgspec.field(default_factory=PodSpec)
+    status: SeenStatus = msgspec.field(default_factory=SeenStatus)
+
+
+class Role(enum.Enum):
+    """What a container is to its pod."""
+
+    INIT = "runs to its end before the next one starts"
+    SIDECAR = "starts in its turn among the init containers and keeps running"
+    MAIN = "what the pod is for"
+
+
+class ContainerFacts(NamedTuple):
+    name: str
+    image: str
+    role: Role
+
+
+class Template(NamedTuple):
+    """What pods made from one template have in common."""
+
+    containers: tuple[ContainerFacts, ...]
+    labels: Mapping[str, str]
+    restart_policy: str
+    host_network: bool
+    readiness_gates: tuple[str, ...]
+    requests: Mapping[str, int]
+    ports: tuple[HostPort, ...]
+
+
+class Templates:
+    """Finds the one Template that equal pods share."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Template] = {}
+        self._encode = msgspec.json.Encoder().encode
+
+    def of(self, view: PodView) -> Template:
+        spec = view.spec
+        key = self._encode(
+            (
+                view.metadata.labels,
+                spec.init_containers,
+                spec.containers,
+                spec.restart_policy,
+                spec.host_network,
+                spec.readiness_gates,
+                spec.overhead,
+                spec.resources,
+            )
+        )
+        template = self._known.get(key)
+        if template is None:
+            if len(self._known) >= MOST_TEMPLATES:
+                self._known.clear()
+            template = self._known[key] = _template(view)
+        return template
+
+
+def _template(view: PodView) -> Template:
+    spec = view.spec
+    initial = [
+        ContainerFacts(one.name, one.image, Role.SIDECAR if one.restart_policy == "Always" else Role.INIT)
+        for one in spec.init_containers
+    ]
+    main = [ContainerFacts(one.name, one.image, Role.MAIN) for one in spec.containers]
+    return Template(
+        containers=(*initial, *main),
+        labels=view.metadata.labels,
+        restart_policy=spec.restart_policy,
+        host_network=spec.host_network,
+        readiness_gates=tuple(gate.condition_type for gate in spec.readiness_gates),
+        requests=requests_of(spec),
+        ports=tuple(host_ports_of(spec)),
+    )
+
+
+class Stage(enum.Enum):
+    """Where a container stands."""
+
+    WAITING = "its turn has not come"
+    PULLING = "its image is being pulled"
+    PULL_FAILED = "the pull has just failed (ErrImagePull)"
+    PULL_BACK_OFF = "waits before the next pull (ImagePullBackOff)"
+    STARTING = "is being created and started"
+    RUNNING = "runs and is not ready"
+    READY = "runs and is ready"
+    CRASHED = "has exited and waits before the next start (CrashLoopBackOff)"
+    DONE = "has exited for good"
+
+
+class Container:
+    """One container's state. Times are Unix seconds by the true clock; `last` is how the run before this one ended."""
+
+    __slots__ = ("crashes", "facts", "failed_pulls", "last", "restarts", "retry_at", "since", "stage", "started_at")
+
+    def __init__(self, facts: ContainerFacts, now: float) -> None:
+        self.facts = facts
+        self.stage = Stage.WAITING
+        self.since = now
+        self.started_at = 0.0
+        self.retry_at = 0.0
+        self.restarts = 0
+        self.failed_pulls = 0
+        # Exits in a row that the back-off counts; a long good run sets it back.
+        self.crashes = 0
+        self.last: Exit | None = None
+
+    @property
+    def runs(self) -> bool:
+        return self.stage is Stage.RUNNING or self.stage is Stage.READY
+
+    @property
+    def passed(self) -> bool:
+        """Whether the init container after this one, or the main containers, may start."""
+        if self.facts.role is Role.INIT:
+            return self.stage is Stage.DONE and self.last is not None and self.last.code == 0
+        return self.runs
+
+
+class Exit(NamedTuple):
+    """How a run of a container ended."""
+
+    code: int
+    started_at: float
+    finished_at: float
+    run: int  # the number of the run, which names its container id
+
+
+class Rejection(NamedTuple):
+    """Why an agent does not take a pod (`OutOfcpu`), and the sentence that says so."""
+
+    reason: str
+    message: str
+
+
+class Pod:
+    """The agent's record of one pod that is bound to one of its nodes."""
+
+    __slots__ = (
+        "change",
+        "conditions",
+        "containers",
+        "finalizers",
+        "generation",
+        "initialized",
+        "name",
+        "namespace",
+        "node",
+        "over",
+        "place",
+        "rejection",
+        "removed",
+        "start_time",
+        "stop_at",
+        "stopped",
+        "template",
+        "uid",
+        "wake_at",
+        "written",
+    )
+
+    def __init__(self, view: PodView, template: Template, node: Any, now: float) -> None:
+        meta = view.metadata
+        self.namespace, self.name, self.uid = meta.namespace, meta.name, meta.uid
+        self.generation = meta.generation
+        self.finalizers = bool(meta.finalizers)
+        self.template = template
+        self.node = node
+        # The pod's number on its node, which gives it its address.
+        self.place = 0
+        self.start_time = now
+        self.containers: Sequence[Container] = [Container(facts, now) for facts in template.containers]
+        self.initialized = False
+        # The conditions of the pod as they were last seen or written, those of others among them.
+        self.conditions: Sequence[PodCondition] = view.status.conditions
+        self.rejection: Rejection | None = None
+        # Succeeded or Failed already when it was first seen: nothing more will be told of it.
+        self.over = view.status.phase in ("Succeeded", "Failed")
+        # When a stop that was asked for is over, None before it is asked for.
+        self.stop_at: float | None = None
+        self.stopped = False
+        self.removed = False
+        # When something will happen by itself, None if nothing will.
+        self.wake_at: float | None = None
+        # `change` counts what happened; a status that was written tells of all up to `written`.
+        self.change = 0
+        self.written = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def main(self) -> list[Container]:
+        return [one for one in self.containers if one.facts.role is Role.MAIN]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the pod is Succeeded or Failed, and so holds nothing of its node any more."""
+        if self.over or self.rejection is not None:
+            return True
+        if any(one.facts.role is Role.INIT and one.stage is Stage.DONE and not one.passed for one in self.containers):
+            return True
+        return all(one.stage is Stage.DONE for one in self.containers if one.facts.role is Role.MAIN)
+
+
+def exit_of(seen: ContainerStateTerminated, run: int, clock_offset: float) -> Exit:
+    """An exit as it was written into a status once."""
+    return Exit(
+        seen.exit_code, true_time(seen.started_at, clock_offset), true_time(seen.finished_at, clock_offset), run
+    )
+
+
+def true_time(stamp: str | None, clock_offset: float) -> float:
+    """What the true clock showed when a node with this offset wrote the time."""
+    return parse(stamp) - clock_offset if stamp else 0.0
