@@ -26,3 +26,7 @@ class Ids:
     def suffix(self, length: int = 5) -> str:
         """The random tail that `generateName` appends."""
         return "".join(self._dice.choices(SUFFIX_ALPHABET, k=length))
+
+    def fraction(self) -> float:
+        """A number from 0 up to 1, for jitter."""
+        return self._dice.random()

@@ -1,0 +1,35 @@
+"""What is special about each kind when it is written: a Strategy for each Resource, the plain one where nothing is.
+
+A strategy prepares an object that is already decoded and defaulted: it drops what a client may not set, sets what the
+server sets, and counts generations. It decides nothing about validity (that is `api/validation`).
+"""
+
+from __future__ import annotations
+
+from everynode.api import scheme
+from everynode.api.scheme import Resource
+from everynode.apiserver.strategies.daemonset import DaemonSetStrategy
+from everynode.apiserver.strategies.namespace import NamespaceStrategy
+from everynode.apiserver.strategies.node import NodeStrategy
+from everynode.apiserver.strategies.plain import Strategy
+from everynode.apiserver.strategies.pod import PodStrategy
+from everynode.apiserver.strategies.revision import ControllerRevisionStrategy
+from everynode.apiserver.strategies.service import ServiceStrategy
+
+_PLAIN = Strategy()
+_STRATEGIES: dict[Resource, Strategy] = {
+    scheme.PODS: PodStrategy(),
+    scheme.NODES: NodeStrategy(),
+    scheme.NAMESPACES: NamespaceStrategy(),
+    scheme.SERVICES: ServiceStrategy(),
+    scheme.DAEMON_SETS: DaemonSetStrategy(),
+    scheme.CONTROLLER_REVISIONS: ControllerRevisionStrategy(),
+}
+
+
+def strategy_of(resource: Resource) -> Strategy:
+    """The strategy of a kind."""
+    return _STRATEGIES.get(resource, _PLAIN)
+
+
+__all__ = ["Strategy", "strategy_of"]
