@@ -1,0 +1,406 @@
+"""The DaemonSet controller: events in, actions out.
+
+Four informers feed it: DaemonSets, pods, nodes, ControllerRevisions. An event is filed in the Ledger of the DaemonSet it
+concerns, at a price that does not depend on the fleet, and queues that DaemonSet. A sync then
+
+    1. adopts and releases pods,
+    2. makes sure that today's template is the current revision,
+    3. judges the nodes that have changed since, and only those,
+    4. plans, and carries the plan out: creations in batches of 1, 2, 4, ... that stop at the first that fails, deletions
+       side by side, each with the uid and resourceVersion it was decided on,
+    5. writes the status, if it changed.
+
+What a decision means is decided in the pure modules; here are reading, calling and carrying out. Nothing is done for a
+DaemonSet that is being deleted, and nothing about a node whose last write has not been seen yet.
+
+The status is written at once when things are quiet, and at most STATUS_RATE times a second for one DaemonSet while a rollout
+runs; the last state is always written. `examined` counts the nodes that were looked at, for benchmarks and tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from math import inf
+
+from everynode.api.core_v1 import ObjectReference
+from everynode.api.scheme import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS
+from everynode.api.status import ApiError
+from everynode.base.clock import Clock
+from everynode.client.client import Client
+from everynode.controllers.daemonset.claim import claim
+from everynode.controllers.daemonset.history import History
+from everynode.controllers.daemonset.ledger import Awaited, Ledger
+from everynode.controllers.daemonset.observe import KIND, ControllerRevision, DaemonSet, Node, Pod, View
+from everynode.controllers.daemonset.placement import Cause
+from everynode.controllers.daemonset.plan import Creation, Deletion, Plan, Strategy, make_plan
+from everynode.controllers.daemonset.status import status_of, status_patch
+from everynode.controllers.daemonset.template import PodMould, rules_of
+from everynode.reconcile.informer import InformerSet
+from everynode.reconcile.queue import Queue
+from everynode.reconcile.recorder import Recorder
+from everynode.reconcile.runner import Runner
+
+COMPONENT = "daemonset-controller"
+WORKERS = 2  # DaemonSets synced side by side: Kubernetes' --concurrent-daemonset-syncs
+STATUS_RATE = 10  # status writes a second for one DaemonSet
+TURN = 100  # nodes judged before others get their turn on the loop: about 1 ms
+RECHECK = 5.0  # seconds until a write whose event never came is looked into
+
+
+class _Written(View):
+    """What is read of the answer to a creation."""
+
+    class Meta(View):
+        name: str = ""
+        uid: str = ""
+        resource_version: str = ""
+
+    metadata: Meta
+
+
+class DaemonSetController:
+    """Keeps every DaemonSet's pods on the nodes they belong to. `run` works until it is cancelled."""
+
+    def __init__(self, client: Client, informers: InformerSet, recorder: Recorder, clock: Clock) -> None:
+        self._client = client
+        self._recorder = recorder
+        self._clock = clock
+        self._daemon_sets = informers.informer(DAEMON_SETS, DaemonSet)
+        self._pods = informers.informer(PODS, Pod)
+        self._nodes = informers.informer(NODES, Node)
+        self._revisions = informers.informer(CONTROLLER_REVISIONS, ControllerRevision)
+        self._pods.add_index("controller", _controller_terms)
+        self._revisions.add_index("controller", _controller_terms)
+        self._queue = Queue()
+        self._runner = Runner(COMPONENT, self._queue, self._sync, workers=WORKERS)
+        self._books: dict[str, _Books] = {}
+        self._by_uid: dict[str, _Books] = {}
+        self.syncs = 0
+
+    @property
+    def examined(self) -> int:
+        """How many nodes have been looked at, judging and planning, for the DaemonSets there are."""
+        return sum(books.ledger.examined + books.planned for books in self._books.values())
+
+    async def run(self) -> None:
+        informers = (self._daemon_sets, self._pods, self._nodes, self._revisions)
+        for informer in informers:
+            await informer.synced.wait()
+        self._pods.on_change(self._pod_changed)
+        self._nodes.on_change(self._node_changed)
+        self._revisions.on_change(self._revision_changed)
+        self._daemon_sets.on_change(self._daemon_set_changed)
+        try:
+            await self._runner.run()
+        finally:
+            for books in self._books.values():
+                books.close()
+
+    # Events
+
+    def _daemon_set_changed(self, old: DaemonSet | None, new: DaemonSet | None) -> None:
+        if new is None:
+            if old is not None and (gone := self._books.pop(old.key, None)):
+                gone.close()
+                self._by_uid.pop(old.metadata.uid, None)
+            return
+        books = self._books.get(new.key)
+        if books is None:
+            ledger = Ledger(new, self._pods, self._nodes)
+            books = _Books(ledger, History(self._client, self._revisions))
+            self._books[new.key] = self._by_uid[new.metadata.uid] = books
+            now = self._clock.now()
+            for pod in (
+                *self._pods.by_index("controller", new.metadata.uid),
+                *self._pods.by_index("controller", f"none in {new.metadata.namespace}"),
+            ):
+                ledger.pod_changed(None, pod, now)
+        elif not books.took_over(new):
+            # Our own status came back.
+            return
+        self._queue.add(new.key)
+
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        now = self._clock.now()
+        for books in self._concerned(old, new):
+            if books.ledger.pod_changed(old, new, now):
+                self._queue.add(books.key)
+
+    def _concerned(self, old: Pod | None, new: Pod | None) -> Iterable[_Books]:
+        """The DaemonSets that manage or managed this pod; for one that nobody manages, all of its namespace."""
+        owners = []
+        for pod in (old, new):
+            if pod is None:
+                continue
+            owner = pod.metadata.controller
+            if owner is None:
+                namespace = pod.metadata.namespace
+                return [one for one in self._books.values() if one.ledger.ds.metadata.namespace == namespace]
+            books = self._by_uid.get(owner.uid)
+            if books is not None and books not in owners:
+                owners.append(books)
+        return owners
+
+    def _node_changed(self, old: Node | None, new: Node | None) -> None:
+        if old is not None and new is not None and new.places_like(old):
+            return
+        node = new or old
+        assert node is not None
+        for books in self._books.values():
+            books.ledger.node_changed(node.metadata.name)
+            self._queue.add(books.key)
+
+    def _revision_changed(self, old: ControllerRevision | None, new: ControllerRevision | None) -> None:
+        for revision in (old, new):
+            if revision is None:
+                continue
+            owner = revision.metadata.controller
+            for books in self._books.values():
+                ds = books.ledger.ds.metadata
+                if owner.uid == ds.uid if owner else revision.metadata.namespace == ds.namespace:
+                    books.ledger.history_stale = True
+                    self._queue.add(books.key)
+
+    # One sync
+
+    async def _sync(self, key: str) -> None:
+        books = self._books.get(key)
+        if books is None:
+            return
+        ledger = books.ledger
+        ds, epoch = ledger.ds, ledger.epoch
+        if ds.metadata.deletion_timestamp is not None:
+            return
+        if ds.selects_everything:
+            message = "This daemon set is selecting all pods. A non-empty selector is required."
+            self._tell(ds, "Warning", "SelectingAll", message)
+            return
+        self.syncs += 1
+        if ledger.strays:
+            await claim(self._client, ds, PODS, list(ledger.strays.values()))
+        if ledger.history_stale:
+            ledger.history_stale = False
+            try:
+                hash = await books.history.current_hash(ledger)
+            except BaseException:
+                ledger.history_stale = True
+                raise
+            if ledger.epoch != epoch:
+                # It changed while we wrote; the change has queued it again.
+                return
+            ledger.retarget(rules_of(ds, hash, ledger.strategy.surge), self._clock.now())
+            books.mould = PodMould(ds, hash)
+        await self._refresh(ledger)
+        if ledger.epoch != epoch:
+            return
+        plan = make_plan(ledger.tally, ledger.strategy)
+        books.planned += plan.examined
+        errors = await self._carry_out(books, plan)
+        if not errors:
+            await books.history.clean_up(ledger)
+        await self._refresh(ledger)
+        await self._write_status(books, ds)
+        self._arm(books)
+        if errors:
+            raise errors[0]
+        if plan.more:
+            self._queue.add(key)
+
+    async def _refresh(self, ledger: Ledger) -> None:
+        """Judges all that is stale; when it returns nothing is, and no event has come in between."""
+        ledger.wake(self._clock.now())
+        while True:
+            ledger.refresh(self._clock.now(), TURN)
+            if not ledger.stale:
+                return
+            await asyncio.sleep(0)
+
+    def _arm(self, books: _Books) -> None:
+        """Sets the one timer of this DaemonSet to the next moment at which something happens by itself."""
+        now = self._clock.now()
+        delay = books.ledger.wake(now) - now
+        if books.ledger.unsettled:
+            delay = min(delay, RECHECK)
+        if books.ledger.stale:
+            delay = 0.0
+        books.arm(delay, self._wake)
+
+    def _wake(self, books: _Books) -> None:
+        books.ledger.recheck_awaited()
+        self._queue.add(books.key)
+
+    # Actions
+
+    async def _carry_out(self, books: _Books, plan: Plan) -> list[ApiError]:
+        """Does what the plan says; returns what the API refused."""
+        self._announce(books, plan.deletions)
+        created, deleted = await asyncio.gather(
+            self._create_all(books, plan.creations),
+            _all(self._delete(books, deletion) for deletion in plan.deletions),
+        )
+        return created + deleted
+
+    async def _create_all(self, books: _Books, creations: Sequence[Creation]) -> list[ApiError]:
+        """Slow start: if the first pod is refused (a quota, a webhook), the other 249 need not be."""
+        done, size = 0, 1
+        while done < len(creations):
+            batch = creations[done : done + size]
+            errors = await _all(self._create(books, creation.node) for creation in batch)
+            if errors:
+                return errors
+            done, size = done + len(batch), size * 2
+        return []
+
+    async def _create(self, books: _Books, node: str) -> None:
+        ds, ledger = books.ledger.ds, books.ledger
+        assert books.mould is not None, "a plan comes after the current revision"
+        namespace = ds.metadata.namespace
+        try:
+            made = await self._client.create(PODS, books.mould.pod_for(node), namespace, view=_Written)
+        except ApiError as error:
+            if _namespace_terminating(error):
+                return
+            self._tell(ds, "Warning", "FailedCreate", f"Error creating: {error}")
+            raise
+        meta = made.metadata
+        ledger.wrote(node, Awaited(namespace, meta.name, meta.uid, created_at=int(meta.resource_version or 0)))
+        self._tell(ds, "Normal", "SuccessfulCreate", f"Created pod: {meta.name}")
+
+    async def _delete(self, books: _Books, deletion: Deletion) -> None:
+        ds, ledger, meta = books.ledger.ds, books.ledger, deletion.pod.metadata
+        try:
+            await self._client.delete(
+                PODS, meta.name, meta.namespace, uid=meta.uid, resource_version=meta.resource_version
+            )
+        except ApiError as error:
+            if error.code not in (404, 409):
+                self._tell(ds, "Warning", "FailedDelete", f"Error deleting: {error}")
+                raise
+            # The pod has changed or gone since we decided: decide again when the informer shows it.
+            outdated = meta.resource_version if error.code == 409 else ""
+            ledger.wrote(deletion.node, Awaited(meta.namespace, meta.name, meta.uid, changed_from=outdated))
+            return
+        ledger.wrote(deletion.node, Awaited(meta.namespace, meta.name, meta.uid))
+        self._tell(ds, "Normal", "SuccessfulDelete", f"Deleted pod: {meta.name}")
+
+    def _announce(self, books: _Books, deletions: Iterable[Deletion]) -> None:
+        """Tells of pods that ended though they should run for ever, and lets their nodes wait."""
+        ledger = books.ledger
+        for deletion in deletions:
+            pod = f"{deletion.pod.key} on node {deletion.node}"
+            if deletion.cause is Cause.FAILED:
+                ledger.backoff.deleted(deletion.node, ledger.status.observed_generation, self._clock.now())
+                ledger.node_changed(deletion.node)
+                self._tell(
+                    ledger.ds, "Warning", "FailedDaemonPod", f"Found failed daemon pod {pod}, will try to kill it"
+                )
+            elif deletion.cause is Cause.SUCCEEDED:
+                message = f"Found succeeded daemon pod {pod}, will try to delete it"
+                self._tell(ledger.ds, "Normal", "SucceededDaemonPod", message)
+
+    async def _write_status(self, books: _Books, ds: DaemonSet) -> None:
+        ledger = books.ledger
+        status = status_of(ledger.tally, ds.metadata.generation, ledger.status.collision_count)
+        if status == ledger.status:
+            return
+        now = asyncio.get_running_loop().time()
+        due = ledger.status_written + 1 / STATUS_RATE
+        if now < due:
+            self._queue.add_after(books.key, due - now)
+            return
+        ledger.status_written = now
+        meta = ds.metadata
+        try:
+            written = await self._client.patch(
+                DAEMON_SETS, meta.name, status_patch(status), meta.namespace, subresource="status", view=DaemonSet
+            )
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            return
+        books.took_over_status(written)
+
+    def _tell(self, ds: DaemonSet, type: str, reason: str, message: str) -> None:
+        meta = ds.metadata
+        regarding = ObjectReference(
+            kind=KIND,
+            api_version="apps/v1",
+            namespace=meta.namespace,
+            name=meta.name,
+            uid=meta.uid,
+            resource_version=meta.resource_version,
+        )
+        self._recorder.event(regarding, type, reason, message)
+
+
+class _Books:
+    """One DaemonSet's ledger and history, the mould of its pods and its timer."""
+
+    def __init__(self, ledger: Ledger, history: History) -> None:
+        self.ledger = ledger
+        self.history = history
+        self.mould: PodMould | None = None
+        self.planned = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def key(self) -> str:
+        return self.ledger.ds.key
+
+    def took_over(self, new: DaemonSet) -> bool:
+        """Takes over a newer view; False if it says nothing that was not known (our own status write)."""
+        old, self.ledger.ds = self.ledger.ds, new
+        asks_otherwise = (
+            new.metadata.generation != old.metadata.generation
+            or new.metadata.annotations != old.metadata.annotations
+            or new.metadata.deletion_timestamp != old.metadata.deletion_timestamp
+            or new.status.collision_count != old.status.collision_count
+        )
+        if asks_otherwise:
+            self.ledger.strategy = Strategy.of(new.spec.update_strategy)
+            self.ledger.history_stale = True
+            self.ledger.epoch += 1
+        return self.took_over_status(new) or asks_otherwise
+
+    def took_over_status(self, view: DaemonSet) -> bool:
+        """Takes over the status of a view unless a newer one is known; tells whether it changed."""
+        ledger = self.ledger
+        revision = int(view.metadata.resource_version or 0)
+        if revision <= ledger.status_revision:
+            return False
+        changed = view.status != ledger.status
+        ledger.status, ledger.status_revision = view.status, revision
+        return changed
+
+    def arm(self, delay: float, wake: Callable[[_Books], None]) -> None:
+        self.close()
+        if delay < inf:
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, delay), wake, self)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+async def _all(calls: Iterable[Awaitable[None]]) -> list[ApiError]:
+    """Makes the calls side by side and returns what the API refused; anything else is raised."""
+    errors = []
+    for outcome in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(outcome, ApiError):
+            errors.append(outcome)
+        elif isinstance(outcome, BaseException):
+            raise outcome
+    return errors
+
+
+def _controller_terms(one: Pod | ControllerRevision) -> tuple[str]:
+    """The uid of what manages an object; of those that nobody manages, their namespace."""
+    owner = one.metadata.controller
+    return (owner.uid if owner else f"none in {one.metadata.namespace}",)
+
+
+def _namespace_terminating(error: ApiError) -> bool:
+    details = error.status.details
+    return details is not None and any(cause.reason == "NamespaceTerminating" for cause in details.causes)
