@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,8 @@ from everynode.api.malformed import MAX_DEPTH, Malformed, TooDeep
 MAX_VALUES = 200_000
 
 _BOOL, _NULL, _INT, _FLOAT, _MERGE = (f"tag:yaml.org,2002:{name}" for name in ("bool", "null", "int", "float", "merge"))
+# What Kubernetes' reader takes for a float and PyYAML for text: 1e3.
+_EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]{1,3}", re.ASCII)
 _TRUE = ("yes", "true", "on", "y")
 
 
@@ -129,7 +132,7 @@ class _Reader:
         # YAML 1.1 counts 1:30 in sixties; Kubernetes takes it for text.
         if tag in (_INT, _FLOAT) and ":" not in text:
             return _number(text, tag)
-        return text
+        return float(text) if event.implicit[0] and _EXPONENT.fullmatch(text) else text
 
 
 def _number(text: str, tag: str) -> int | float:
