@@ -21,7 +21,7 @@ from typing import Any, NoReturn, TypeVar
 import msgspec
 
 from everynode.api import schema
-from everynode.api.malformed import MAX_DEPTH, Malformed, TooDeep
+from everynode.api.malformed import MAX_DEPTH, MAX_OBJECTS, Malformed, TooDeep, TooManyObjects
 from everynode.api.schema import Field, Type
 from everynode.api.yaml_body import to_json as yaml_to_json
 from everynode.values import quantity, timestamps
@@ -75,7 +75,7 @@ def decode(body: bytes, struct: type[T]) -> T:
     """The body as a struct: a generated one is fully checked, any other (a view of some fields) only read."""
     if schema.for_struct(struct) is not None:
         return read(body, struct)[0]
-    _check_depth(body)
+    _check_bounds(body)
     return _decode(body, struct)
 
 
@@ -90,7 +90,7 @@ def _decode(body: bytes, struct: type[T]) -> T:
 
 
 def _walk(body: bytes, type_: Type) -> tuple[Any, _Walk]:
-    _check_depth(body)
+    _check_bounds(body)
     tree = _parse(body)
     walk = _Walk()
     if not isinstance(tree, dict):
@@ -99,12 +99,15 @@ def _walk(body: bytes, type_: Type) -> tuple[Any, _Walk]:
     return tree, walk
 
 
-def _check_depth(body: bytes) -> None:
+def _check_bounds(body: bytes) -> None:
+    # Few brackets, wherever they stand: nothing to strip and count.
     if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
         return
     brackets = _STRING.sub(b"", body).translate(None, _NOT_BRACKETS)
     if any(depth > MAX_DEPTH for depth in accumulate(map(_STEP.__getitem__, brackets))):
         raise TooDeep
+    if len(brackets) > 2 * MAX_OBJECTS:
+        raise TooManyObjects
 
 
 # --- JSON text ---
