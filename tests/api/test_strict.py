@@ -173,6 +173,13 @@ def test_what_is_wide_or_has_brackets_in_strings_is_not_deep() -> None:
     assert revision.metadata.annotations["a"] == text
 
 
+def test_countless_tiny_objects_are_refused() -> None:
+    body = b'{"spec":{"containers":[' + b",".join([b"{}"] * 200_000) + b"]}}"
+    assert refusal(body, core_v1.Pod) == "more than 100000 objects and lists in one body"
+    text = json.dumps({"data": {"a": "{}" * 200_000}}).encode()
+    assert strict.read(text, core_v1.ConfigMap)[1] == []
+
+
 def test_a_body_of_escaped_quotes_costs_linear_time() -> None:
     body = b'{"metadata":{"name":"' + b'\\"[' * 700_000
     assert refusal(body) in ("unexpected end of JSON input", "exceeded max depth: nested deeper than 100 levels")
