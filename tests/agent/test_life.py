@@ -235,7 +235,7 @@ def test_back_off_and_durations() -> None:
 
 
 def test_the_table_leads_everywhere_and_no_further() -> None:
-    assert {after for after in TABLE.values()} | {Stage.WAITING} == set(Stage)
+    assert set(TABLE.values()) | {Stage.WAITING} == set(Stage)
     assert {event for _, event in TABLE} == set(Event)
     assert not [stage for stage, _ in TABLE if stage is Stage.DONE]
 
@@ -289,4 +289,4 @@ def test_nothing_happens_for_ever_in_one_moment_and_ends_stay_ends(script: Scrip
         if ended:
             assert found.phase == ended
         ended = found.phase if found.phase in ("Succeeded", "Failed") else ""
-    assert START + 60 == lived.now
+    assert lived.now == START + 60

@@ -147,7 +147,7 @@ def test_a_changed_file_is_read_again_and_a_broken_one_leaves_the_rules(
 
 
 def test_a_file_that_is_wrong_at_the_start_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(RulesError, match="absent.yaml: No such file"):
+    with pytest.raises(RulesError, match=r"absent\.yaml: No such file"):
         RuleBook.open(tmp_path / "absent.yaml")
     (tmp_path / "bad.yaml").write_text("rules: [{exitCode: x}]")
     with pytest.raises(RulesError, match=r"bad.yaml: rules\[0\].exitCode: Expected"):
