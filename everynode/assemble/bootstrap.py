@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
+
 from everynode.api.scheme import NAMESPACES, PRIORITY_CLASSES, SERVICES, Resource
 from everynode.api.status import ApiError
 from everynode.client.client import Client
@@ -56,10 +58,16 @@ async def bootstrap(client: Client) -> None:
     await asyncio.gather(*(_create(client, *each) for each in _OBJECTS))
 
 
+class _Present(msgspec.Struct):
+    """What is read of an object that is there: nothing."""
+
+
 async def _create(client: Client, resource: Resource, namespace: str, body: dict[str, Any]) -> None:
-    document = {"kind": resource.kind, "apiVersion": resource.api_version, **body}
+    """Asks first: a Service that is there would be refused for its address, which is its own, and not for its name."""
     try:
-        await client.create(resource, document, namespace)
+        await client.get(resource, body["metadata"]["name"], namespace, view=_Present)
     except ApiError as error:
-        if error.reason != "AlreadyExists":
+        if error.reason != "NotFound":
             raise
+        document = {"kind": resource.kind, "apiVersion": resource.api_version, **body}
+        await client.create(resource, document, namespace)

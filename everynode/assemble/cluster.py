@@ -12,14 +12,13 @@ served puts a Listener in front of `api`. A part that fails takes the cluster do
 from __future__ import annotations
 
 import random
-from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
-from everynode.api.scheme import NODES
+from everynode.agent.fleet import SimulatedFleet
+from everynode.agent.rulebook import RuleBook
+from everynode.agent.rules import RulesError
 from everynode.apiserver.facets import facets
 from everynode.apiserver.server import ApiServer
 from everynode.assemble import pki
@@ -30,6 +29,9 @@ from everynode.base.clock import Clock, SystemClock
 from everynode.base.ids import Ids
 from everynode.base.tasks import BackgroundFailure, Tasks
 from everynode.client.client import Client
+from everynode.controllers.daemonset.shell import DaemonSetController
+from everynode.reconcile.informer import InformerSet
+from everynode.reconcile.recorder import Recorder
 from everynode.store.contract import Store, StoreUnavailable
 from everynode.store.lock import DirectoryLock
 from everynode.store.open import open_store
@@ -40,38 +42,6 @@ MASTERS = "system:masters"
 
 class CannotStart(Exception):
     """The cluster cannot be set up: its store or data directory is not to be had. One clear line."""
-
-
-class _Metadata(msgspec.Struct, rename="camel"):
-    name: str = ""
-    resource_version: str = ""
-
-
-class _Condition(msgspec.Struct):
-    type: str = ""
-    status: str = ""
-
-
-class _NodeStatus(msgspec.Struct):
-    conditions: list[_Condition] = []
-
-
-class _NodeView(msgspec.Struct):
-    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
-    status: _NodeStatus = msgspec.field(default_factory=_NodeStatus)
-
-    def is_ready(self) -> bool:
-        return any(each.type == "Ready" and each.status == "True" for each in self.status.conditions)
-
-
-def node_name(number: int) -> str:
-    """What the simulated node of that number is called."""
-    return f"node-{number:05d}"
-
-
-def service_account(name: str) -> Peer:
-    """One of our own controllers, by the account it has in Kubernetes."""
-    return Peer(f"system:serviceaccount:kube-system:{name}", (MASTERS, "system:serviceaccounts:kube-system"))
 
 
 class Cluster:
@@ -87,6 +57,7 @@ class Cluster:
         self._lock: DirectoryLock | None = None
         self._store: Store | None = None
         self._api: ApiServer | None = None
+        self._fleet: SimulatedFleet | None = None
 
     @property
     def api(self) -> ApiServer:
@@ -116,22 +87,9 @@ class Cluster:
         return await self._tasks.failure()
 
     async def ready(self) -> None:
-        """Waits until the simulated nodes are Ready."""
-        wanted = {node_name(number) for number in range(self.config.nodes)}
-        client = self.client()
-        listing = await client.list(NODES, view=_NodeView)
-        for node in listing.items:
-            if node.is_ready():
-                wanted.discard(node.metadata.name)
-        since = listing.resource_version
-        while wanted:
-            async with aclosing(client.watch(NODES, since=since, view=_NodeView)) as changes:
-                async for change in changes:
-                    since = change.object.metadata.resource_version
-                    if change.object.is_ready():
-                        wanted.discard(change.object.metadata.name)
-                    if not wanted:
-                        return
+        """Waits until the simulated nodes are Ready and open for pods."""
+        if self._fleet is not None:
+            await self._fleet.ready.wait()
 
     def _open(self) -> Store:
         """Takes the data directory and opens the store. Raises CannotStart."""
@@ -156,6 +114,39 @@ class Cluster:
         self._api = ApiServer(self._store, clock=self.clock, ids=self.ids)
         self._tasks.start("api server", self._api.run())
         await bootstrap(self.client("system:apiserver"))
+        self._start_controllers()
+        self._start_fleet()
+
+    def _start_controllers(self) -> None:
+        """One set of informers serves them all; each acts, and tells of it, in its own name."""
+        informers = InformerSet(self.client("system:kube-controller-manager"), dice=self._dice)
+        daemon_sets = self._account("daemon-set-controller")
+        recorder = self._recorder(daemon_sets, "daemonset-controller")
+        self.daemon_sets = DaemonSetController(daemon_sets, informers, recorder, self.clock)
+        self._tasks.start("daemonset controller", self.daemon_sets.run())
+        self._tasks.start("informers", informers.run())
+
+    def _start_fleet(self) -> None:
+        config = self.config
+        try:
+            rules = RuleBook.open(config.simulation) if config.simulation is not None else None
+        except RulesError as error:
+            raise CannotStart(f"simulation {error}") from error
+        client = Client(self.api, peer=Peer("system:nodes", (MASTERS, "system:nodes")), user_agent="kubelet")
+        # The fleet runs its own recorder.
+        recorder = Recorder(client, "kubelet", clock=self.clock, dice=self._dice)
+        self._fleet = SimulatedFleet(client, recorder, self.clock, self.ids, config.nodes, rules)
+        self._tasks.start("simulated nodes", self._fleet.run())
+
+    def _account(self, name: str) -> Client:
+        """The client of one of our controllers, under the service account that it has in Kubernetes."""
+        groups = (MASTERS, "system:serviceaccounts", "system:serviceaccounts:kube-system")
+        return Client(self.api, peer=Peer(f"system:serviceaccount:kube-system:{name}", groups), user_agent=name)
+
+    def _recorder(self, client: Client, component: str) -> Recorder:
+        recorder = Recorder(client, component, clock=self.clock, dice=self._dice)
+        self._tasks.start(f"events of {component}", recorder.run())
+        return recorder
 
     async def _stop(self) -> None:
         await self._tasks.stop()
