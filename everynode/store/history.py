@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from everynode.store.contract import Compacted, Entry, Event, FutureRevision
 
 # Events. A list of 100,000 objects in pages of 500 takes some seconds of round trips, and a controller that reconnects
-# after a dropped connection as many; at 3,000 writes a second that is ten seconds of history. Walking all of it back
-# for one page takes about 2 ms.
-HISTORY_EVENTS = 32_768
+# after a dropped connection as many; at 3,000 writes a second this is five seconds of history. A page as of its very
+# beginning costs a few milliseconds (`make bench`), which is as long as the loop should be held.
+HISTORY_EVENTS = 16_384
 
-# Bytes. Objects of 2 KB fill it with the number above; larger ones must not turn the window into most of the memory.
+# Bytes. Objects of 3 KB stay within it at the number above; larger ones must not turn the window into most of the memory.
 HISTORY_BYTES = 64 * 1024 * 1024
 
 # Bytes an event weighs beside the value it keeps alive: the two structs, their integers and the key.
@@ -61,9 +61,11 @@ class History:
         events.reverse()
         return events
 
-    def undone(self, revision: int) -> dict[str, Entry | None]:
-        """For every key written after `revision`: what stood there as of it. Raises Compacted, FutureRevision."""
-        return {event.key: event.before for event in self._back_to(revision)}
+    def undone(self, revision: int, prefix: str) -> dict[str, Entry | None]:
+        """For every key under `prefix` written after `revision`: what stood there as of it.
+
+        Raises Compacted, FutureRevision."""
+        return {event.key: event.before for event in self._back_to(revision) if event.key.startswith(prefix)}
 
     def _back_to(self, revision: int) -> Iterator[Event]:
         """From the newest event back to the first after `revision`: it costs what happened since, not the window."""

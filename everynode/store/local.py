@@ -108,7 +108,7 @@ class LocalStore:
         self._check_open()
         _check_prefix(prefix)
         newest = self._history.newest
-        undone = self._history.undone(revision) if revision not in (0, newest) else {}
+        undone = self._history.undone(revision, prefix) if revision not in (0, newest) else {}
         return self._state.page(prefix, terms, after, limit, revision or newest, undone)
 
     def watch(self, prefix: str, *, since: int = 0, term: str = "") -> HubWatch:

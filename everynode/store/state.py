@@ -4,7 +4,7 @@ In go Events in revision order; out come entries, pages of ranges, and counts. A
 bisections, whatever exists beside it; with several terms it costs what carries the rarest of them.
 
 A range as of an older revision is the same walk with a set of *undone* writes laid over it (`History.undone`): for
-each key written since then, the entry that stood before (None: there was none).
+each key under the prefix written since then, the entry that stood before (None: there was none).
 """
 
 from __future__ import annotations
@@ -64,14 +64,14 @@ class State:
         matching = (self._entries[key] for key in _span(keys, low, high) if key not in undone)
         if rest:
             matching = (entry for entry in matching if _carries(entry.facets, rest))
-        older = sorted(_older(undone, prefix, terms, after), key=_key_of)
+        older = sorted(_older(undone, terms, after), key=_key_of)
         merged = heapq.merge(matching, older, key=_key_of)
         entries = list(islice(merged, limit)) if limit else list(merged)
         if not limit:
             return Page(entries, revision, 0)
         if rest:
             return Page(entries, revision, sum(1 for _ in merged))
-        hidden = sum(1 for key in undone if self._matches(key, prefix, terms, after))
+        hidden = sum(1 for key in undone if key > after and self._stands_with(key, terms))
         return Page(entries, revision, high - low - hidden + len(older) - len(entries))
 
     def _narrowest(self, terms: Sequence[str]) -> tuple[OrderedKeys, Sequence[str]]:
@@ -81,23 +81,23 @@ class State:
         rarest = min(terms, key=lambda term: len(self._terms.carrying(term)))
         return self._terms.carrying(rarest), [term for term in terms if term != rarest]
 
-    def _matches(self, key: str, prefix: str, terms: Sequence[str], after: str) -> bool:
+    def _stands_with(self, key: str, terms: Sequence[str]) -> bool:
         entry = self._entries.get(key)
-        return entry is not None and key > after and key.startswith(prefix) and _carries(entry.facets, terms)
+        return entry is not None and _carries(entry.facets, terms)
 
 
 def _span(keys: OrderedKeys, low: int, high: int) -> Iterator[str]:
     return iter(keys[low:high]) if isinstance(keys, tuple) else keys.islice(low, high)
 
 
-def _older(undone: Undone, prefix: str, terms: Sequence[str], after: str) -> Iterator[Entry]:
+def _older(undone: Undone, terms: Sequence[str], after: str) -> Iterator[Entry]:
     for key, entry in undone.items():
-        if entry is not None and key > after and key.startswith(prefix) and _carries(entry.facets, terms):
+        if entry is not None and key > after and _carries(entry.facets, terms):
             yield entry
 
 
 def _carries(facets: Facets, terms: Sequence[str]) -> bool:
-    return all(term in facets for term in terms)
+    return not terms or all(term in facets for term in terms)
 
 
 def _key_of(entry: Entry) -> str:
