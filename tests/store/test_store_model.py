@@ -115,7 +115,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         standing = current.revision if current else ABSENT
         return {"any": None, "absent": ABSENT, "right": standing, "wrong": standing + 1}[kind]
 
-    @rule(batch=st.lists(writes, min_size=2, max_size=10))
+    @rule(batch=st.lists(writes, min_size=4, max_size=12))
     def write(self, batch: list[tuple[str, bytes | None, str]]) -> None:
         """Writers who all come in one turn of the loop: ordered as they come, each answered as if alone."""
         calls, expected = [], []
@@ -205,6 +205,9 @@ class StoreAgainstModel(RuleBasedStateMachine):
     def stands(self) -> None:
         assert self.store.revision == self.newest
         assert self.run(self.store.range("")).entries == [entry for _, entry in sorted(self.now.items())]
+        for term in TERMS:
+            carrying = [entry for _, entry in sorted(self.now.items()) if term in entry.facets]
+            assert self.run(self.store.range("", terms=[term])).entries == carrying
         for prefix in PREFIXES:
             assert self.store.count(prefix) == sum(key.startswith(prefix) for key in self.now)
 
@@ -217,5 +220,5 @@ TestMemoryStore = StoreAgainstModel.TestCase
 TestMemoryStore.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestSQLiteStore = SQLiteStoreAgainstModel.TestCase
 TestSQLiteStore.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
