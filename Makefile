@@ -16,7 +16,7 @@ demo: $(VENV)/.ready-run
 
 test: $(VENV)/.ready-dev
 	$(VENV)/bin/python tools/kubectl.py
-	$(VENV)/bin/python -m pytest -n 2 $(TESTS)
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 check: $(VENV)/.ready-dev
 	tools/check.sh

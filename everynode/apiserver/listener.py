@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import ssl
 import zlib
 from collections.abc import AsyncGenerator, Mapping
@@ -82,7 +83,8 @@ class Listener:
         try:
             self._listening = await loop.create_server(self._server, host, port, ssl=self._tls, reuse_address=True)
         except OSError as cause:
-            why = cause.strerror or str(cause)
+            # The event loop wraps the kernel's word in a sentence of its own; a name that cannot be resolved has no errno.
+            why = os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror or str(cause)
             raise CannotListen(f"cannot listen on {host}:{port}: {why}") from cause
         self.host, self.port = self._listening.sockets[0].getsockname()[:2]
 
