@@ -38,9 +38,10 @@ async def update(writer: Writer, call: Call) -> Response:
     if resource is scheme.EVENTS_V1:
         new = event_views.to_core(new)
     _check_names(call, new)
+    named = new.metadata.resource_version
     for _ in range(ATTEMPTS):
         entry = await writer.current(call)
-        named = new.metadata.resource_version
+        new.metadata.resource_version = named
         try:
             return await _replace(writer, call, entry, new)
         except Conflict as conflict:
@@ -90,6 +91,7 @@ async def _replace(writer: Writer, call: Call, entry: Entry, new: Any) -> Respon
     named = new.metadata.resource_version
     if named not in ("", "0") and named != str(entry.revision):
         raise status.conflict(call.resource, call.target.name, status.OBJECT_MODIFIED)
+    new.metadata.resource_version = str(entry.revision)
     if new.metadata.uid and new.metadata.uid != old.metadata.uid:
         raise status.conflict(
             call.resource,

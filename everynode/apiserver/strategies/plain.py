@@ -8,9 +8,6 @@ from typing import Any
 class Strategy:
     """Called with full structs. `old` is never changed; `new` is what will be stored."""
 
-    # A PUT without a resourceVersion replaces whatever stands there; a kind may demand one instead.
-    allows_unconditional_update = True
-
     def prepare_create(self, new: Any) -> None:
         """Before a create is validated."""
 

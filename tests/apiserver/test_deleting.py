@@ -1,0 +1,95 @@
+"""delete: at once, after a grace, held by finalizers, under preconditions, in collections."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.apiserver.caller import MERGE, Caller, config_map, pod
+
+
+async def test_at_once(api: Caller, core: str) -> None:
+    made = await api.create(f"{core}/configmaps", config_map("a"))
+    answer = await api.must("DELETE", f"{core}/configmaps/a")
+    assert (answer["kind"], answer["status"]) == ("Status", "Success")
+    assert answer["details"] == {"name": "a", "kind": "configmaps", "uid": made["metadata"]["uid"]}
+    assert (await api.call("DELETE", f"{core}/configmaps/a")).code == 404
+
+
+async def test_a_pod_on_a_node_is_given_its_grace(api: Caller, core: str) -> None:
+    await api.create(f"{core}/pods", pod("a", nodeName="n1", terminationGracePeriodSeconds=40))
+    marked = await api.must("DELETE", f"{core}/pods/a")
+    assert marked["metadata"]["deletionGracePeriodSeconds"] == 40
+    assert marked["metadata"]["deletionTimestamp"] == "2023-11-14T22:14:00Z"
+    shorter = await api.must("DELETE", f"{core}/pods/a", gracePeriodSeconds="10")
+    assert shorter["metadata"]["deletionTimestamp"] == "2023-11-14T22:13:30Z"
+    longer = await api.must("DELETE", f"{core}/pods/a", gracePeriodSeconds="100")
+    assert longer["metadata"]["deletionGracePeriodSeconds"] == 10
+    await api.must("DELETE", f"{core}/pods/a", gracePeriodSeconds="0")
+    assert (await api.get(f"{core}/pods/a")).code == 404
+
+
+async def test_a_pod_on_no_node_or_ended_goes_at_once(api: Caller, core: str) -> None:
+    await api.create(f"{core}/pods", pod("a"))
+    await api.must("DELETE", f"{core}/pods/a")
+    assert (await api.get(f"{core}/pods/a")).code == 404
+    await api.create(f"{core}/pods", pod("b", nodeName="n1"))
+    await api.must("PATCH", f"{core}/pods/b/status", {"status": {"phase": "Succeeded"}}, kind=MERGE)
+    await api.must("DELETE", f"{core}/pods/b")
+    assert (await api.get(f"{core}/pods/b")).code == 404
+
+
+async def test_a_finalizer_holds_until_it_is_taken_away(api: Caller, core: str) -> None:
+    given = config_map("a")
+    given["metadata"]["finalizers"] = ["example.com/hold"]
+    await api.create(f"{core}/configmaps", given)
+    held = await api.must("DELETE", f"{core}/configmaps/a")
+    assert held["metadata"]["deletionTimestamp"]
+    assert (await api.get(f"{core}/configmaps/a")).code == 200
+    await api.must("PATCH", f"{core}/configmaps/a", {"metadata": {"finalizers": None}}, kind=MERGE)
+    assert (await api.get(f"{core}/configmaps/a")).code == 404
+
+
+@pytest.mark.parametrize(("policy", "finalizers"), [("Foreground", ["foregroundDeletion"]), ("Orphan", ["orphan"])])
+async def test_propagation_policies_leave_their_finalizer(
+    api: Caller, core: str, policy: str, finalizers: list[str]
+) -> None:
+    await api.create(f"{core}/configmaps", config_map("a"))
+    held = await api.must("DELETE", f"{core}/configmaps/a", {"propagationPolicy": policy})
+    assert held["metadata"]["finalizers"] == finalizers
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"preconditions": {"uid": "other"}}, 409),
+        ({"preconditions": {"resourceVersion": "1"}}, 409),
+        ({"propagationPolicy": "Sideways"}, 400),
+        ({"propagationPolicy": "Orphan", "orphanDependents": True}, 400),
+        ({"kind": "Pod"}, 400),
+        ({"gracePeriodSeconds": "x"}, 400),
+    ],
+)
+async def test_a_deletion_that_is_refused_changes_nothing(api: Caller, core: str, options: dict, code: int) -> None:
+    made = await api.create(f"{core}/configmaps", config_map("a"))
+    assert (await api.call("DELETE", f"{core}/configmaps/a", options)).code == code
+    assert (await api.get(f"{core}/configmaps/a")).body == made
+
+
+async def test_a_collection_by_selector(api: Caller, core: str) -> None:
+    for name, app in (("a", "web"), ("b", "db"), ("c", "web")):
+        await api.create(f"{core}/pods", pod(name, labels={"app": app}))
+    gone = await api.must("DELETE", f"{core}/pods", labelSelector="app=web")
+    assert [item["metadata"]["name"] for item in gone["items"]] == ["a", "c"]
+    left = (await api.get(f"{core}/pods")).body["items"]
+    assert [item["metadata"]["name"] for item in left] == ["b"]
+
+
+async def test_a_namespace_ends_when_its_finalizer_goes(api: Caller, core: str) -> None:
+    await api.namespace("team")
+    ending = await api.must("DELETE", "/api/v1/namespaces/team")
+    assert ending["status"]["phase"] == "Terminating"
+    ending["spec"]["finalizers"] = []
+    await api.must("PUT", "/api/v1/namespaces/team/finalize", ending)
+    assert (await api.get("/api/v1/namespaces/team")).code == 404
+    answer = await api.call("DELETE", "/api/v1/namespaces/default")
+    assert answer.body["message"] == 'namespaces "default" is forbidden: this namespace may not be deleted'
