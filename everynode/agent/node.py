@@ -250,10 +250,8 @@ class Round:
     """
 
     def __init__(self, count: int, period: float, start: float) -> None:
-        self._count, self._period = count, period
-        self._asked = start
-        self._carry = 0.0
-        self._next = 0
+        self._count, self._period, self._start = count, period, start
+        self._turns = 0
 
     @property
     def tick(self) -> float:
@@ -262,12 +260,9 @@ class Round:
 
     def due(self, now: float) -> list[int]:
         """The numbers of the machines whose turn has come; never more than all, however long nobody asked."""
-        self._carry += max(0.0, now - self._asked) * self._count / self._period
-        self._asked = now
-        turns = min(int(self._carry), self._count)
-        self._carry -= int(self._carry)
-        first, self._next = self._next, (self._next + turns) % max(1, self._count)
-        return [(first + step) % self._count for step in range(turns)]
+        turns = int((now - self._start) * self._count / self._period)
+        first, self._turns = max(self._turns, turns - self._count), max(self._turns, turns)
+        return [turn % self._count for turn in range(first, turns)]
 
 
 def renewal_period(count: int) -> float:
