@@ -32,6 +32,7 @@ from everynode.client.client import Client
 from everynode.controllers.daemonset.shell import DaemonSetController
 from everynode.reconcile.informer import InformerSet
 from everynode.reconcile.recorder import Recorder
+from everynode.scheduler.shell import Scheduler
 from everynode.store.contract import Store, StoreUnavailable
 from everynode.store.lock import DirectoryLock
 from everynode.store.open import open_store
@@ -123,7 +124,11 @@ class Cluster:
         daemon_sets = self._account("daemon-set-controller")
         recorder = self._recorder(daemon_sets, "daemonset-controller")
         self.daemon_sets = DaemonSetController(daemon_sets, informers, recorder, self.clock)
+        scheduling = Client(self.api, peer=Peer("system:kube-scheduler", (MASTERS,)), user_agent="kube-scheduler")
+        recorder = self._recorder(scheduling, "default-scheduler")
+        scheduler = Scheduler(scheduling, informers, recorder, clock=self.clock)
         self._tasks.start("daemonset controller", self.daemon_sets.run())
+        self._tasks.start("scheduler", scheduler.run())
         self._tasks.start("informers", informers.run())
 
     def _start_fleet(self) -> None:
