@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from everynode.api.scheme import NAMESPACES, PRIORITY_CLASSES, SERVICES, Resource
+from everynode.api.scheme import CONFIG_MAPS, NAMESPACES, PRIORITY_CLASSES, SERVICE_ACCOUNTS, SERVICES, Resource
 from everynode.api.status import ApiError
 from everynode.client.client import Client
 
@@ -52,10 +52,22 @@ _OBJECTS: tuple[tuple[Resource, str, dict[str, Any]], ...] = (
 )
 
 
-async def bootstrap(client: Client) -> None:
-    """Creates what is missing; namespaces first, since the rest lives in them."""
+async def bootstrap(client: Client, ca: str) -> None:
+    """Creates what is missing; namespaces first, since the rest lives in them. `ca` is the cluster's CA as PEM text.
+
+    Controllers keep a service account and the CA in every namespace; the first namespaces have them before the first request,
+    since a pod is refused in a namespace without its service account.
+    """
     await asyncio.gather(*(_create(client, *_namespace(name)) for name in NAMESPACE_NAMES))
-    await asyncio.gather(*(_create(client, *each) for each in _OBJECTS))
+    in_each = [
+        each
+        for namespace in NAMESPACE_NAMES
+        for each in (
+            (SERVICE_ACCOUNTS, namespace, {"metadata": {"name": "default"}}),
+            (CONFIG_MAPS, namespace, {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": ca}}),
+        )
+    ]
+    await asyncio.gather(*(_create(client, *each) for each in (*_OBJECTS, *in_each)))
 
 
 class _Present(msgspec.Struct):

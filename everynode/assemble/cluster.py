@@ -114,7 +114,8 @@ class Cluster:
             self.pki = pki.ensure(config.data_dir / "pki", config.server_names, self.clock.now())
         self._api = ApiServer(self._store, clock=self.clock, ids=self.ids)
         self._tasks.start("api server", self._api.run())
-        await bootstrap(self.client("system:apiserver"))
+        ca = self.pki.ca.read_text() if self.pki is not None else ""
+        await bootstrap(self.client("system:apiserver"), ca)
         self._start_controllers()
         self._start_fleet()
 
