@@ -55,7 +55,8 @@ class Reader:
         """One object in the form that was asked for; `columns` says whether a table describes its columns."""
         if form is Form.TABLE:
             include = call.request.first("includeObject", "Metadata")
-            return tables.table(call.resource, [body], now=self._clock.now(), include_object=include)
+            now = self._clock.now()
+            return tables.table(call.resource, [body], now=now, include_object=include, columns=columns)
         if form is Form.PARTIAL:
             return tables.partial_object_metadata(body)
         return body
