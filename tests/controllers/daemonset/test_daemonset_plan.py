@@ -25,6 +25,8 @@ KINDS = {
     "l": lambda n: (node(n, {}, TAINTED), [pod(f"o-{n}", OLD, on=n)]),
     "L": lambda n: (node(n, {}, TAINTED), [pod(f"o-{n}", OLD, on=n, ready=False)]),
     "x": lambda n: (node(n, {}, TAINTED), []),
+    # Its last write has not been seen yet.
+    "u": lambda n: (node(n), [pod(f"o-{n}", OLD, on=n)]),
     "f": lambda n: (node(n), [pod(f"f-{n}", on=n, phase="Failed", ready=False)]),
 }
 
@@ -35,7 +37,7 @@ def tally_of(fleet: str, *, surge: bool = False) -> Tally:
     for number, letter in enumerate(fleet):
         name = f"{number:02}"
         where, pods = KINDS[letter](name)
-        tally.replace(judge(rules(surge=surge), name, where, pods, NOW, ready_since={}))
+        tally.replace(judge(rules(surge=surge), name, where, pods, NOW, ready_since={}, unsettled=letter == "u"))
     return tally
 
 
@@ -87,6 +89,8 @@ def told(plan: Plan) -> tuple[list[str], list[str]]:
         ("Lo", 1, [], ["o-00 OLD_UNAVAILABLE"]),
         ("xo", 1, [], ["o-01 UPDATE"]),
         ("f", 1, [], ["f-00 FAILED"]),
+        ("uo", 1, [], []),
+        ("uo", 2, [], ["o-01 UPDATE"]),
         # The API refuses 0 and 0; the controller takes it as one unavailable.
         ("ooo", 0, [], ["o-00 UPDATE"]),
     ],
@@ -120,6 +124,9 @@ def test_an_update_without_surge(
         ("lN", 1, [], []),
         ("l.", 1, ["01 MISSING"], []),
         ("ln", 1, [], ["o-00 MOVED"]),
+        ("uo", 1, [], []),
+        ("uo", 2, ["01 SURGE"], []),
+        ("uO", 1, ["01 OLD_UNAVAILABLE"], []),
         ("lln.", 1, ["03 MISSING"], ["o-00 MOVED"]),
     ],
 )
