@@ -195,7 +195,7 @@ class SimulatedFleet:
             return
         node.missed = False
         for view in list(self._pod_informer.objects.values()):
-            if view.spec.node_name == node.name:
+            if view.spec.node_name == node.name and view.spec is not node.bare:
                 self._pod_seen(None, view)
         known = self._pod_informer.objects
         for pod in list(node.pods):
@@ -315,6 +315,7 @@ class SimulatedFleet:
             pod.conditions = new.status.conditions
             pod.change += 1
             self._pod_queue.add(key)
+        new.strip(node.bare)
 
     def _take(self, node: SimulatedNode, view: PodView) -> Pod:
         """The record of a pod not known so far: one to begin with, one to go on with, or one to refuse."""

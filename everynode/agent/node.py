@@ -7,6 +7,7 @@ Kubernetes puts its services. What is the same for every machine stands here onc
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
@@ -14,7 +15,7 @@ from ipaddress import IPv4Address
 import msgspec
 
 from everynode import __version__
-from everynode.agent.pod import Pod
+from everynode.agent.pod import Pod, PodSpec
 from everynode.api.coordination_v1 import Lease, LeaseSpec
 from everynode.api.core_v1 import (
     DaemonEndpoint,
@@ -101,12 +102,25 @@ class NodeView(View):
 class SimulatedNode:
     """The agent's record of one machine. `view` is its Node as last seen, None while there is none."""
 
-    __slots__ = ("clock_offset", "index", "last_place", "missed", "name", "pods", "silent", "status_due", "view")
+    __slots__ = (
+        "bare",
+        "clock_offset",
+        "index",
+        "last_place",
+        "missed",
+        "name",
+        "pods",
+        "silent",
+        "status_due",
+        "view",
+    )
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.name = node_name(index)
         self.view: NodeView | None = None
+        # All that is kept of the spec of a pod that has been taken in.
+        self.bare = PodSpec(node_name=self.name)
         self.pods: list[Pod] = []
         self.last_place = 0
         self.silent = False
@@ -126,13 +140,15 @@ class SimulatedNode:
 
     @property
     def address(self) -> str:
-        return str(IPv4Address((172 << 24) + (16 << 16) + self.index + 1))
+        return _dotted((172 << 24) + (16 << 16) + self.index + 1)
 
     def pod_address(self, place: int) -> str:
-        return str(IPv4Address(_first_pod_address(self.index) + place))
+        return _dotted(_first_pod_address(self.index) + place)
 
     def place_of(self, address: str) -> int:
         """The place whose address this is, 0 if it is none of this machine's."""
+        if not address:
+            return 0
         try:
             place = int(IPv4Address(address)) - _first_pod_address(self.index)
         except ValueError:
@@ -152,7 +168,11 @@ class SimulatedNode:
 
     def stamp(self, moment: float) -> str:
         """A time as this machine's clock shows it."""
-        return seconds_text(moment + self.clock_offset)
+        return _second(int((moment + self.clock_offset) // 1))
+
+
+# Many a status tells of the same second, and shares its text.
+_second = functools.lru_cache(maxsize=1_024)(seconds_text)
 
 
 def node_name(index: int) -> str:
@@ -165,8 +185,7 @@ def node_labels(name: str) -> dict[str, str]:
 
 def node_object(node: SimulatedNode, ids: Ids, runtime: str, now: float) -> Node:
     """The Node as its agent registers it."""
-    first = IPv4Address(_first_pod_address(node.index))
-    block = f"{first}/{32 - int(math.log2(_BLOCK))}"
+    block = f"{_dotted(_first_pod_address(node.index))}/{32 - int(math.log2(_BLOCK))}"
     machine = ids.uid()
     return Node(
         kind="Node",
@@ -278,3 +297,7 @@ def lease_duration(count: int) -> int:
 def _first_pod_address(index: int) -> int:
     block = index + len(_SERVICE_BLOCKS) if index >= _SERVICE_BLOCKS.start else index
     return (10 << 24) + block * _BLOCK
+
+
+def _dotted(address: int) -> str:
+    return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"

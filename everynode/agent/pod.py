@@ -83,6 +83,16 @@ class PodView(View):
     spec: PodSpec = msgspec.field(default_factory=PodSpec)
     status: SeenStatus = msgspec.field(default_factory=SeenStatus)
 
+    def strip(self, bare: PodSpec) -> None:
+        """Lets go of all that the agent's own record has now; an informer keeps a view of every pod for ever."""
+        self.metadata.labels, self.metadata.finalizers = _NO_LABELS, _NO_FINALIZERS
+        self.spec, self.status = bare, _NO_STATUS
+
+
+_NO_LABELS: dict[str, str] = {}
+_NO_FINALIZERS: list[str] = []
+_NO_STATUS = SeenStatus()
+
 
 class Role(enum.Enum):
     """What a container is to its pod."""
