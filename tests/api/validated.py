@@ -57,7 +57,7 @@ def edited(manifest: Manifest, changes: dict[str, Any]) -> Manifest:
 
 
 def defaulted(resource: Resource, manifest: Manifest) -> Any:
-    obj = msgspec.convert(manifest, resource.struct)
+    obj = msgspec.json.decode(msgspec.json.encode(manifest), type=resource.struct)
     defaults.apply(resource, obj)
     return obj
 

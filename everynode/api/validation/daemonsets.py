@@ -11,6 +11,7 @@ from everynode.api.apps_v1 import (
 )
 from everynode.api.fielderror import forbidden, invalid, not_supported, required
 from everynode.api.validation.fields import Errors, check_immutable, check_not_negative
+from everynode.api.validation.internal import as_internal
 from everynode.api.validation.metadata import check_metadata
 from everynode.api.validation.pods import check_pod_template
 from everynode.api.validation.selectors import check_label_selector
@@ -72,7 +73,7 @@ def _check_selector(spec: DaemonSetSpec, errors: Errors) -> None:
 
 def _check_strategy(strategy: DaemonSetUpdateStrategy, path: str, errors: Errors) -> None:
     if strategy.type not in STRATEGIES:
-        errors.append(not_supported(path, strategy.type, STRATEGIES))
+        errors.append(not_supported(path, as_internal(strategy), STRATEGIES))
     elif strategy.type == "RollingUpdate":
         if strategy.rolling_update is None:
             errors.append(required(f"{path}.rollingUpdate"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from everynode.api.core_v1 import Affinity, NodeAffinity, NodeSelectorTerm, PodSpec
 from everynode.api.fielderror import invalid
 from everynode.api.validation.fields import Errors
+from everynode.api.validation.internal import as_internal
 
 _TERMS = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
 
@@ -28,12 +29,12 @@ def _check_only_narrowed(new: NodeAffinity | None, old: NodeAffinity | None, err
     after = _required_terms(new)
     if before and len(before) != len(after):
         message = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
-        errors.append(invalid(_TERMS, after, message))
+        errors.append(invalid(_TERMS, as_internal(after), message))
         return
     for index, (new_term, old_term) in enumerate(zip(after, before, strict=False)):
         if not _only_adds(new_term, old_term):
             message = "only additions are allowed (no mutations or deletions)"
-            errors.append(invalid(f"{_TERMS}[{index}]", new_term, message))
+            errors.append(invalid(f"{_TERMS}[{index}]", as_internal(new_term), message))
 
 
 def _required_terms(affinity: NodeAffinity | None) -> list[NodeSelectorTerm]:

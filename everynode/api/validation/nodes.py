@@ -9,6 +9,7 @@ from everynode.api.core_v1 import Node, NodeAddress, NodeSpec, Taint
 from everynode.api.fielderror import duplicate, forbidden, invalid
 from everynode.api.validation.addresses import check_cidr, one_of_each_family
 from everynode.api.validation.fields import Errors, check_label_key, label_value_faults
+from everynode.api.validation.internal import as_internal
 from everynode.api.validation.metadata import check_metadata
 from everynode.api.validation.resources import Amount, check_amount
 from everynode.api.validation.scheduling import check_taint_effect
@@ -49,8 +50,7 @@ def _check_taints(taints: Sequence[Taint], errors: Errors) -> None:
             errors.append(invalid(f"{path}.value", taint.value, ";".join(faults)))
         check_taint_effect(taint.effect, f"{path}.effect", errors)
         if (taint.key, taint.effect) in seen:
-            shown = {"Key": taint.key, "Value": taint.value, "Effect": taint.effect, "TimeAdded": taint.time_added}
-            errors.append(duplicate(path, shown, "taints must be unique by key and effect pair"))
+            errors.append(duplicate(path, as_internal(taint), "taints must be unique by key and effect pair"))
         seen.add((taint.key, taint.effect))
 
 
@@ -96,7 +96,7 @@ def _check_addresses(addresses: Sequence[NodeAddress], errors: Errors) -> None:
     for index, address in enumerate(addresses):
         pair = (address.type, address.address)
         if pair in seen:
-            errors.append(duplicate(f"status.addresses[{index}]", {"Type": pair[0], "Address": pair[1]}))
+            errors.append(duplicate(f"status.addresses[{index}]", as_internal(address)))
         seen.add(pair)
 
 

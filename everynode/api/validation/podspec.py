@@ -29,6 +29,7 @@ from everynode.api.validation.fields import (
     check_range,
     check_required_word,
 )
+from everynode.api.validation.internal import as_internal
 from everynode.api.validation.podos import check_operating_system
 from everynode.api.validation.resources import check_overhead, check_pod_resource_name, check_requirements
 from everynode.api.validation.scheduling import check_scheduling_gates, check_tolerations, check_topology_spread
@@ -175,10 +176,10 @@ def _check_claim_source(claim: PodResourceClaim, path: str, errors: Errors) -> N
     by_name, by_template = claim.resource_claim_name, claim.resource_claim_template_name
     if by_name is not None and by_template is not None:
         message = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
-        errors.append(invalid(path, claim, message))
+        errors.append(invalid(path, as_internal(claim), message))
     if by_name is None and by_template is None:
         message = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
-        errors.append(invalid(path, claim, message))
+        errors.append(invalid(path, as_internal(claim), message))
     if by_name is not None:
         check_dns_subdomain(by_name, f"{path}.resourceClaimName", errors)
     if by_template is not None:

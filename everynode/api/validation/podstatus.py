@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from everynode.api.core_v1 import (
     Container,
     ContainerStatus,
+    HostIP,
     LinuxContainerUser,
     Pod,
     PodCondition,
+    PodIP,
     PodSpec,
     PodStatus,
     ResourceStatus,
@@ -26,6 +28,7 @@ from everynode.api.validation.fields import (
     check_one_of,
     check_range,
 )
+from everynode.api.validation.internal import as_internal
 from everynode.api.validation.podannotations import check_annotation_changes, check_pod_annotations
 
 SYSTEM_CONDITIONS = frozenset({"PodScheduled", "Ready", "Initialized"})
@@ -157,28 +160,24 @@ def _check_volume_health(pod: Pod, errors: Errors) -> None:
 
 def _check_addresses(status: PodStatus, before: PodStatus, errors: Errors) -> None:
     ips = [entry.ip for entry in status.pod_ips]
-    _check_ips(ips, [entry.ip for entry in before.pod_ips], "status.podIPs", errors)
+    _check_ips(status.pod_ips, before.pod_ips, "status.podIPs", errors)
     if bool(status.pod_ip) != bool(ips):
         message = "podIP and podIPs must either both be set or both be unset"
-        errors.append(invalid("status.podIPs", _listed(ips) or None, message))
+        errors.append(invalid("status.podIPs", as_internal(status.pod_ips), message))
     elif ips and status.pod_ip != ips[0]:
         errors.append(invalid("status.podIPs[0].ip", ips[0], "must be equal to `podIP`"))
     hosts = [entry.ip for entry in status.host_ips]
     if hosts and status.host_ip != hosts[0]:
         errors.append(invalid("status.hostIPs[0].ip", hosts[0], "must be equal to `hostIP`"))
-    _check_ips(hosts, [entry.ip for entry in before.host_ips], "status.hostIPs", errors)
+    _check_ips(status.host_ips, before.host_ips, "status.hostIPs", errors)
 
 
-def _check_ips(ips: Sequence[str], before: Sequence[str], path: str, errors: Errors) -> None:
-    for index, address in enumerate(ips):
-        check_ip(address, f"{path}[{index}]", errors, before)
-    if len(ips) > 1 and not one_of_each_family(ips):
-        errors.append(invalid(path, _listed(ips), "may specify no more than one IP for each IP family"))
-
-
-def _listed(ips: Sequence[str]) -> list[dict[str, str]]:
-    """As Kubernetes' internal type is shown in messages."""
-    return [{"IP": address} for address in ips]
+def _check_ips(entries: Sequence[PodIP | HostIP], before: Sequence[PodIP | HostIP], path: str, errors: Errors) -> None:
+    known = [entry.ip for entry in before]
+    for index, entry in enumerate(entries):
+        check_ip(entry.ip, f"{path}[{index}]", errors, known)
+    if len(entries) > 1 and not one_of_each_family([entry.ip for entry in entries]):
+        errors.append(invalid(path, as_internal(entries), "may specify no more than one IP for each IP family"))
 
 
 def _check_container_statuses(pod: Pod, errors: Errors) -> None:

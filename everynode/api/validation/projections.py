@@ -26,6 +26,7 @@ from everynode.api.validation.fields import (
     dns_subdomain_faults,
     label_key_faults,
 )
+from everynode.api.validation.internal import as_internal
 from everynode.api.validation.paths import check_projected
 from everynode.api.validation.references import VOLUME_FIELDS, check_field_reference, check_resource_reference
 from everynode.api.validation.selectors import check_label_selector
@@ -161,7 +162,7 @@ def _check_token(source: ServiceAccountTokenProjection, place: str, path: str, e
 
 def _check_bundle(source: ClusterTrustBundleProjection, path: str, errors: Errors) -> None:
     if source.name is not None and source.signer_name is not None:
-        errors.append(invalid(path, source, "only one of name and signerName may be used"))
+        errors.append(invalid(path, as_internal(source), "only one of name and signerName may be used"))
     elif source.name is not None:
         _check_bundle_name(source.name, f"{path}.name", errors)
         if source.label_selector is not None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from everynode.api.core_v1 import AppArmorProfile, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext, Sysctl
 from everynode.api.fielderror import duplicate, invalid, not_supported, required, too_long
 from everynode.api.validation.fields import Errors, byte_length, check_id, check_one_of
+from everynode.api.validation.internal import as_internal
 from everynode.api.validation.paths import check_descending
 
 PROFILE_TYPES = ("Localhost", "RuntimeDefault", "Unconfined")
@@ -65,10 +66,10 @@ def _check_no_escalation(context: SecurityContext, path: str, errors: Errors) ->
     """Who already has every privilege cannot be kept from gaining more."""
     if context.privileged:
         message = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
-        errors.append(invalid(path, context, message))
+        errors.append(invalid(path, as_internal(context), message))
     if context.capabilities is not None and "CAP_SYS_ADMIN" in context.capabilities.add:
         message = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
-        errors.append(invalid(path, context, message))
+        errors.append(invalid(path, as_internal(context), message))
 
 
 def _check_seccomp(profile: SeccompProfile, path: str, errors: Errors) -> None:
@@ -79,7 +80,7 @@ def _check_seccomp(profile: SeccompProfile, path: str, errors: Errors) -> None:
     place = f"{path}.localhostProfile"
     if profile.type != "Localhost":
         if profile.localhost_profile is not None:
-            errors.append(invalid(place, profile, "can only be set when seccomp type is Localhost"))
+            errors.append(invalid(place, as_internal(profile), "can only be set when seccomp type is Localhost"))
     elif profile.localhost_profile is None:
         errors.append(required(place, "must be set when seccomp type is Localhost"))
     else:

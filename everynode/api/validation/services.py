@@ -26,6 +26,7 @@ from everynode.api.validation.fields import (
     check_required_word,
     dns_label_faults,
 )
+from everynode.api.validation.internal import as_internal
 from everynode.api.validation.metadata import check_metadata
 
 HEADLESS = "None"
@@ -146,20 +147,10 @@ def _check_ports_together(spec: ServiceSpec, errors: Errors) -> None:
     ports = set()
     for index, port in enumerate(spec.ports):
         if (port.protocol, port.port) in ports:
-            errors.append(duplicate(f"spec.ports[{index}]", _shown_port(port)))
+            errors.append(
+                duplicate(f"spec.ports[{index}]", as_internal(ServicePort(protocol=port.protocol, port=port.port)))
+            )
         ports.add((port.protocol, port.port))
-
-
-def _shown_port(port: ServicePort) -> dict[str, str | int | None]:
-    """The part of a port that has to be unique, as Kubernetes' internal type is shown in messages."""
-    return {
-        "Name": "",
-        "Protocol": port.protocol,
-        "AppProtocol": None,
-        "Port": port.port,
-        "TargetPort": 0,
-        "NodePort": 0,
-    }
 
 
 def _check_affinity(spec: ServiceSpec, errors: Errors) -> None:
