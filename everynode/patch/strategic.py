@@ -4,7 +4,8 @@ In come the tree that stands, the patch and the schema of the kind; out goes the
 member by member, null deletes; lists are replaced, save those that the schema says to merge: their structs are matched by the
 merge key, their plain values by equality. The patch may carry directives:
 
-    $patch: replace | delete                 this object, or (within a list) this element, is replaced or deleted
+    $patch: replace | delete                 this object is replaced or emptied; in a list's element: the whole list is
+                                             replaced by the other elements, or this element is deleted
     $deleteFromPrimitiveList/LIST: [...]     these plain values leave LIST
     $setElementOrder/LIST: [...]             the order of LIST's elements afterwards
     $retainKeys: [...]                       members that are not named go
@@ -16,7 +17,7 @@ Kubernetes' own sentences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from everynode.patch.schema import FieldSchema, TypeSchema, field_of
@@ -112,7 +113,7 @@ def _merge_member(merged: Tree, key: str, value: Any, field: FieldSchema | None)
             merged[key] = apply(before, value, None if field is None or field.container else field.type)
     elif isinstance(value, list) and isinstance(before, list):
         merged[key] = _merge_list(before, value, field, None)
-    elif isinstance(value, dict) and DIRECTIVE in value:
+    elif _is_deletion(value):
         merged.pop(key, None)
     else:
         merged[key] = _without_directives(value)
@@ -134,10 +135,11 @@ def _merge_list(
         merged = _merge_structs(kept, patch, identity, field.type)
     else:
         merged = list({_plain(value): value for value in live + patch}.values())
-    if order is not None:
-        _check_order(patch, order, identity)
-    wanted = patch if order is None else order
-    return _arranged(merged, [identity(each) for each in wanted], [identity(each) for each in live], identity)
+    if order is None:
+        return _arranged(merged, patch, live, identity)
+    _check_order(patch, order, identity)
+    # Beside a directive Kubernetes counts what is new as standing where deletions left room.
+    return _arranged(merged, order, merged[: len(live)], identity)
 
 
 def _holds_structs(*lists: list[Any]) -> bool:
@@ -222,11 +224,9 @@ def _check_order(patch: list[Any], order: list[Any], identity: Callable[[Any], H
         )
 
 
-def _arranged(
-    merged: list[Any], wanted: list[Hashable], live: list[Hashable], identity: Callable[[Any], Hashable]
-) -> list[Any]:
+def _arranged(merged: list[Any], wanted: list[Any], live: list[Any], identity: Callable[[Any], Hashable]) -> list[Any]:
     """Elements in the wanted order, and among them those nobody spoke of, each before what followed it in the live list."""
-    wanted_rank, live_rank = _ranks(wanted), _ranks(live)
+    wanted_rank, live_rank = _ranks(map(identity, wanted)), _ranks(map(identity, live))
     named = sorted(
         (each for each in merged if identity(each) in wanted_rank), key=lambda each: wanted_rank[identity(each)]
     )
@@ -248,8 +248,12 @@ def _arranged(
     return arranged
 
 
-def _ranks(identities: list[Hashable]) -> dict[Hashable, int]:
-    return {each: len(identities) - 1 - back for back, each in enumerate(reversed(identities))}
+def _ranks(identities: Iterable[Hashable]) -> dict[Hashable, int]:
+    """Where each stands first."""
+    ranks: dict[Hashable, int] = {}
+    for rank, identity in enumerate(identities):
+        ranks.setdefault(identity, rank)
+    return ranks
 
 
 def _plain(value: Any) -> Hashable:
@@ -262,16 +266,21 @@ def _plain(value: Any) -> Hashable:
 def _without_directives(value: Any) -> Any:
     """A part of the patch that meets nothing to be merged with: its content, less directives and nulls."""
     if isinstance(value, dict):
+        content = _whole(value) if DIRECTIVE in value else value
         return {
             key: _without_directives(member)
-            for key, member in value.items()
+            for key, member in content.items()
             if member is not None
-            and not (isinstance(member, dict) and DIRECTIVE in member)
+            and not _is_deletion(member)
             and not key.startswith((DELETE_FROM_LIST, ELEMENT_ORDER, RETAIN_KEYS))
         }
     if isinstance(value, list):
-        return [_without_directives(each) for each in value if not (isinstance(each, dict) and DIRECTIVE in each)]
+        return [_without_directives(each) for each in value if not _is_deletion(each)]
     return value
+
+
+def _is_deletion(value: Any) -> bool:
+    return isinstance(value, dict) and value.get(DIRECTIVE) == "delete"
 
 
 def _list(tree: Tree, key: str) -> list[Any] | None:

@@ -55,6 +55,12 @@ def test_set_element_order_rules() -> None:
     assert patched_names([], patch) == ["new"]
 
 
+def test_what_is_new_takes_the_room_of_what_was_deleted() -> None:
+    deleted = [{"name": name, "$patch": "delete"} for name in ("d", "c")]
+    patch = {"$setElementOrder/containers": containers("b", "a"), "containers": [*deleted, *containers("b", "a")]}
+    assert patched_names(["d", "e", "c"], patch) == ["e", "b", "a"]
+
+
 def test_an_order_that_contradicts_the_patch_is_refused() -> None:
     patch = {"$setElementOrder/containers": containers("a", "b"), "containers": containers("b", "a")}
     with pytest.raises(StrategicPatchError) as refused:
@@ -111,6 +117,7 @@ def test_unknown_fields_are_merged_plainly() -> None:
 def test_what_is_new_comes_without_nulls_and_directives() -> None:
     patch = {"spec": {"template": {"a": None, "b": {"$patch": "delete"}, "c": [{"d": None}], "$retainKeys": ["c"]}}}
     assert strategic.apply({}, patch, DAEMON_SET) == {"spec": {"template": {"c": [{}]}}}
+    assert strategic.apply({}, {"labels": {"$patch": "replace", "a": "b"}}, META) == {"labels": {"a": "b"}}
 
 
 def test_of_two_ports_with_one_number_the_first_is_meant() -> None:
