@@ -1,0 +1,134 @@
+"""What one event costs the DaemonSet's planner, in fleets of a hundred to a million nodes.
+
+    python benchmarks/planner.py [--json] [--most 1000000]
+
+Nothing but the pure core runs: a rolling update passes over part of the fleet, and each of its events (a pod terminates, is
+gone, created, ready) is judged, tallied and planned for, one at a time, as if each came alone. Shown are the CPU that an event
+costs, and how many nodes were examined for it; the last must not grow with the fleet at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import time
+from collections import deque
+from typing import Any
+
+import msgspec
+
+from everynode.controllers.daemonset.observe import HASH_LABEL, Node, Pod
+from everynode.controllers.daemonset.placement import Rules, judge
+from everynode.controllers.daemonset.plan import Plan, Strategy, make_plan
+from everynode.controllers.daemonset.tally import Tally
+from everynode.fit.affinity import Requirements
+
+SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
+ROLLED = 2_000  # nodes that the measured part of the update passes over
+RULES = Rules("", Requirements({}, None), (), "new", 0, False)
+
+
+def pod(hash: str, node: str, *, ready: bool = True, terminating: bool = False) -> Pod:
+    meta: dict[str, Any] = {"name": f"{hash}-{node}", "uid": f"{hash}-{node}", "labels": {HASH_LABEL: hash}}
+    if terminating:
+        meta["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    status = {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]}
+    return msgspec.convert({"metadata": meta, "spec": {"nodeName": node}, "status": status}, Pod)
+
+
+class Fleet:
+    """A fleet at the start of an update, with someone who plays its nodes.
+
+    Each node the plan acts on goes through the life of an update: its old pod terminates, is gone, the new one is created and
+    becomes ready. Each step is one event; after each the node is judged, tallied and planned for.
+    """
+
+    def __init__(self, size: int, strategy: Strategy) -> None:
+        self.strategy = strategy
+        self.tally = Tally()
+        self.coming: deque[tuple[str, tuple[Pod, ...]]] = deque()
+        self.spent = 0.0
+        self.examined = 0
+        self.events = 0
+        for number in range(size):
+            name = f"node-{number:07}"
+            self.tally.replace(judge(RULES, name, _node(name), [pod("old", name)], 0.0, ready_since={}))
+
+    def roll(self, nodes: int) -> None:
+        """Rolls about this many nodes, one event at a time."""
+        self.carry_out(make_plan(self.tally, self.strategy))
+        most = nodes * 4
+        while self.coming and self.events < most:
+            name, pods = self.coming.popleft()
+            node = _node(name)
+            began = time.process_time()
+            self.tally.replace(judge(RULES, name, node, pods, 0.0, ready_since={}))
+            plan = make_plan(self.tally, self.strategy)
+            self.spent += time.process_time() - began
+            self.events += 1
+            self.examined += 1 + plan.examined
+            self.carry_out(plan)
+
+    def carry_out(self, plan: Plan) -> None:
+        for deletion in plan.deletions:
+            name = deletion.node
+            self.unsettle(name, deletion.pod)
+            self.coming += ((name, (pod("old", name, terminating=True),)), (name, ()))
+        for creation in plan.creations:
+            name = creation.node
+            self.unsettle(name)
+            self.coming += ((name, (pod("new", name, ready=False),)), (name, (pod("new", name),)))
+
+    def unsettle(self, name: str, *pods: Pod) -> None:
+        """Something was written about the node; it is judged again, and that is part of the price."""
+        node = _node(name)
+        began = time.process_time()
+        self.tally.replace(judge(RULES, name, node, pods, 0.0, ready_since={}, unsettled=True))
+        self.spent += time.process_time() - began
+        self.examined += 1
+
+
+def _node(name: str) -> Node:
+    return msgspec.convert({"metadata": {"name": name}}, Node)
+
+
+def measure(size: int, max_unavailable: int | str) -> dict[str, Any]:
+    fleet = Fleet(size, Strategy(True, max_unavailable, 0))
+    gc.collect()
+    gc.freeze()
+    nodes = min(size, ROLLED)
+    # A small fleet is over before the clock has noticed; roll several of them.
+    rounds = [fleet, *(Fleet(size, fleet.strategy) for _ in range(max(0, ROLLED // size - 1)))]
+    for one in rounds:
+        one.roll(nodes)
+    events = sum(one.events for one in rounds)
+    spent = sum(one.spent for one in rounds)
+    return {
+        "nodes": size,
+        "maxUnavailable": max_unavailable,
+        "events": events,
+        "microseconds per event": round(spent / events * 1e6, 2),
+        "events per second": round(events / spent),
+        "nodes examined per event": round(sum(one.examined for one in rounds) / events, 3),
+    }
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    arguments.add_argument("--most", type=int, default=SIZES[-1], help="the largest fleet")
+    chosen = arguments.parse_args()
+    rows = [measure(size, budget) for budget in (1, 50) for size in SIZES if size <= chosen.most]
+    if chosen.json:
+        print(json.dumps(rows, indent=2))
+        return
+    columns = list(rows[0])
+    widths = [max(len(name), 10) for name in columns]
+    print("  ".join(name.rjust(width) for name, width in zip(columns, widths, strict=True)))
+    for row in rows:
+        print("  ".join(str(row[name]).rjust(width) for name, width in zip(columns, widths, strict=True)))
+
+
+if __name__ == "__main__":
+    main()
