@@ -42,7 +42,7 @@ def check_config_map(config_map: ConfigMap, errors: Errors) -> None:
         _check_key(key, f"binaryData[{key}]", errors)
         size += _decoded_length(value)
     if size > DATA_MAX_BYTES:
-        errors.append(too_long("", DATA_MAX_BYTES))
+        errors.append(too_long("[]", DATA_MAX_BYTES))  # how Kubernetes names the whole
 
 
 def check_config_map_update(new: ConfigMap, old: ConfigMap, errors: Errors) -> None:

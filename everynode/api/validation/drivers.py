@@ -218,16 +218,21 @@ def check_scale_io(source: ScaleIOVolumeSource, path: str, errors: Errors) -> No
 
 
 def check_csi(source: CSIVolumeSource, path: str, errors: Errors) -> None:
-    place = f"{path}.driver"
-    _check_present(source.driver, place, errors)
-    if len(source.driver) > CSI_DRIVER_MAX:
-        errors.append(too_long(place, CSI_DRIVER_MAX))
-    add_faults(dns_subdomain_faults(source.driver.lower()), source.driver, place, errors)
+    _check_csi_driver(source.driver, f"{path}.driver", errors)
     secret = source.node_publish_secret_ref
     if secret is not None and not secret.name:
         errors.append(required(f"{path}.nodePublishSecretRef.name"))
     elif secret is not None:
         add_faults(dns_subdomain_faults(secret.name), secret.name, f"{path}.name", errors)
+
+
+def _check_csi_driver(name: str, path: str, errors: Errors) -> None:
+    if not name:
+        errors.append(required(path))
+        return
+    if len(name) > CSI_DRIVER_MAX:
+        errors.append(too_long(path, CSI_DRIVER_MAX))
+    add_faults(dns_subdomain_faults(name.lower()), name, path, errors)
 
 
 def _check_present(value: str | list[str], path: str, errors: Errors) -> None:

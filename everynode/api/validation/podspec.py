@@ -160,7 +160,7 @@ def _check_resource_claims(
     for index, claim in enumerate(claims):
         place = f"{path}[{index}]"
         if metadata is not None and MIRROR_ANNOTATION in metadata.annotations:
-            errors.append(forbidden("", "static pods do not support resource claims"))
+            errors.append(forbidden("[]", "static pods do not support resource claims"))
             continue
         if not claim.name:
             errors.append(required(f"{place}.name"))
