@@ -62,8 +62,7 @@ def read(body: bytes, struct: type[T]) -> tuple[T, list[str]]:
         return decode(body, struct), []
     tree, walk = _walk(body, type_)
     # Only a body with nulls is written anew, without them; else the very bytes are decoded.
-    text = msgspec.json.encode(tree) if walk.nulls else body
-    return _decode(text, struct), walk.findings
+    return _decode(_encode(tree) if walk.nulls else body, struct), walk.findings
 
 
 def inspect(body: bytes, type_: Type) -> list[str]:
@@ -77,6 +76,13 @@ def decode(body: bytes, struct: type[T]) -> T:
         return read(body, struct)[0]
     _check_bounds(body)
     return _decode(body, struct)
+
+
+def _encode(tree: Any) -> bytes:
+    try:
+        return msgspec.json.encode(tree)
+    except (msgspec.EncodeError, UnicodeEncodeError, OverflowError) as error:
+        raise Malformed(f"json: {error}") from None
 
 
 def _decode(body: bytes, struct: type[T]) -> T:

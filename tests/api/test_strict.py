@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from everynode.api import apps_v1, core_v1, meta_v1, schema, strict
 from everynode.api.malformed import MAX_DEPTH
@@ -194,6 +197,37 @@ def test_a_view_is_read_without_the_tables() -> None:
         strict.decode(b'{"kind":5}', Named)
     with pytest.raises(strict.Malformed, match="unexpected end of JSON input"):
         strict.decode(b'{"kind":', Named)
+
+
+WHOLE = json.dumps(
+    {
+        "kind": "Pod",
+        "metadata": {"name": "p", "labels": {"a": "b"}, "creationTimestamp": None, "generation": 3},
+        "spec": {
+            "containers": [{"name": "c", "resources": {"limits": {"cpu": "1"}}, "ports": [{"containerPort": 80}]}],
+            "terminationGracePeriodSeconds": 30,
+        },
+    }
+).encode()
+
+
+@given(st.data())
+def test_no_damage_does_harm(data: st.DataObject) -> None:
+    """Any change to a good body is read or refused, and nothing else; what is read can be written."""
+    at = data.draw(st.integers(0, len(WHOLE) - 1))
+    upto = data.draw(st.integers(at, min(at + 12, len(WHOLE))))
+    put = data.draw(
+        st.binary(max_size=4) | st.sampled_from([b"null", b"1e999", b'"\\ud800"', b"-0", b"{}", b'"":', b"["])
+    )
+    with contextlib.suppress(strict.Malformed):
+        pod, findings = strict.read(WHOLE[:at] + put + WHOLE[upto:], core_v1.Pod)
+        assert msgspec.json.decode(msgspec.json.encode(pod), type=core_v1.Pod) == pod
+        assert all(isinstance(finding, str) for finding in findings)
+
+
+def test_a_surrogate_that_stands_alone_is_refused() -> None:
+    assert refusal(b'{"metadata":{"name":"\\ud800"}}')
+    assert refusal(b'{"metadata":{"name":"\\ud800","labels":null}}')
 
 
 def test_options_are_read_like_any_kind() -> None:
