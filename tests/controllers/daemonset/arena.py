@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -77,6 +77,8 @@ class Wire:
         self.requests: list[str] = []
         self.bodies: list[bytes] = []
         self.refuse: Any = None
+        # Seconds by which a watch of that resource lags behind.
+        self.lag: dict[str, float] = {}
 
     async def __call__(self, request: Request) -> Response:
         if request.method != "GET" and "/events" not in request.path:
@@ -84,7 +86,17 @@ class Wire:
             self.bodies.append(request.body)
         if self.refuse is not None and (answer := self.refuse(request)) is not None:
             return answer
-        return await self._api(request)
+        response = await self._api(request)
+        if response.stream is not None:
+            response.stream = self._late(response.stream, request.path.rpartition("/")[2])
+        return response
+
+    async def _late(self, stream: AsyncGenerator[bytes, None], plural: str) -> AsyncGenerator[bytes, None]:
+        async with aclosing(stream) as chunks:
+            async for chunk in chunks:
+                if lag := self.lag.get(plural):
+                    await asyncio.sleep(lag)
+                yield chunk
 
 
 class Arena:

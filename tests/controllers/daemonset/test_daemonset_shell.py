@@ -498,6 +498,70 @@ async def test_foreign_status_is_put_right(here: Arena) -> None:
     assert [one["type"] for one in status["conditions"]] == ["Mine"]
 
 
+@played(6)
+async def test_a_watch_that_lags_leads_to_no_second_pod_and_no_second_deletion(here: Arena) -> None:
+    here.wire.lag["pods"] = 3.0
+    await here.create(updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 2}})
+    # Other events keep it busy meanwhile.
+    for number in range(8):
+        await here.patch_node("n00", {"metadata": {"labels": {"beat": str(number)}}})
+        await here.settle(1)
+    await here.settle(20)
+    assert [target(pod) for pod in await here.pods()] == [f"n{number:02}" for number in range(6)]
+    assert len([request for request in here.wire.requests if request.startswith("POST") and "pods" in request]) == 6
+    for pod in await here.pods():
+        await here.bind(pod)
+        await here.report(pod)
+    await here.settle(60)
+    await here.roll("app:2")
+    for number in range(4):
+        await here.patch_node("n00", {"metadata": {"labels": {"beat": f"again-{number}"}}})
+        await here.settle(1)
+    assert len([request for request in here.wire.requests if request.startswith("DELETE")]) == 2
+
+
+@played(1)
+async def test_nothing_is_adopted_for_a_daemon_set_that_is_gone_without_our_knowing(here: Arena) -> None:
+    await here.create()
+    await here.roll_out()
+    here.wire.lag["daemonsets"] = 10.0
+    await here.client.delete(DAEMON_SETS, "ds", NS)
+    orphan = {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {"name": "orphan", "labels": {"app": "ds"}},
+        "spec": {"nodeName": "n00", "containers": [{"name": "c", "image": "i"}]},
+    }
+    await here.client.create(PODS, orphan, NS)
+    await here.settle(5)
+    found = {pod["metadata"]["name"]: pod for pod in await here.pods()}["orphan"]
+    assert not found["metadata"].get("ownerReferences")
+
+
+@played(2)
+async def test_a_pod_that_changed_since_the_decision_is_decided_on_again(here: Arena) -> None:
+    await here.create()
+    await here.roll_out()
+    changed: list[str] = []
+
+    async def touch(name: str) -> None:
+        await here.client.patch(PODS, name, {"metadata": {"annotations": {"touched": "1"}}}, NS)
+
+    def late(request: Request) -> Response | None:
+        if request.method == "DELETE" and not changed:
+            changed.append(request.path.rpartition("/")[2])
+            return refusal(409, "Conflict", "the ResourceVersion in the precondition does not match")
+        return None
+
+    here.wire.refuse = late
+    await here.roll("app:2")
+    assert not any(pod["metadata"].get("deletionTimestamp") for pod in await here.pods())
+    await touch(changed[0])
+    await here.roll_out()
+    assert {image(pod) for pod in await here.pods()} == {"app:2"}
+    assert not any("FailedDelete" in event for event in await here.events())
+
+
 @played(40)
 async def test_what_one_event_costs_does_not_grow_with_the_fleet(here: Arena) -> None:
     await here.create()
