@@ -250,11 +250,11 @@ class LiveStage:
         self._console.print(Text(text, style="italic bright_black"))
 
     def command(self, text: str) -> None:
-        self._console.print(Text.assemble(("$ ", "bold green"), (text, "bold")))
+        self._console.print(Text.assemble(("$ ", "bold green"), (text, "bold")), soft_wrap=True)
 
     def output(self, lines: list[str]) -> None:
         for line in lines:
-            self._console.print(_coloured(line))
+            self._console.print(_coloured(line), soft_wrap=True)
 
     def picture(self, fleet: Fleet) -> None:
         fleet.changed = lambda rows: self._live.update(self._draw(fleet))
@@ -262,12 +262,16 @@ class LiveStage:
 
     def _draw(self, fleet: Fleet) -> Group:
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), header_style="dim", show_edge=False, expand=False)
-        for name, width in (("NODE", 10), ("POD", 27), ("REVISION", 9), ("IMAGE", 7), ("STATE", 18)):
+        for name, width in (("NODE", 10), ("POD", 27), ("REV", 4), ("IMAGE", 6), ("STATE", 19)):
             table.add_column(name, min_width=width, no_wrap=True)
         for row in fleet.rows:
             table.add_row(Text(row.node, style="bold"), *self._cells(row))
         frame = Panel(
-            Group(table, Text(""), self._gauge(fleet)), box=box.ROUNDED, border_style="bright_black", expand=False
+            Group(table, Text(""), self._gauge(fleet)),
+            box=box.ROUNDED,
+            border_style="bright_black",
+            padding=0,
+            expand=False,
         )
         return Group(Text(""), frame)
 
@@ -291,10 +295,11 @@ class LiveStage:
         """How far the newest revision has come, and how many nodes are without."""
         count, newest = len(fleet.rows), fleet.newest
         updated = sum(bool(row.pod) and row.revision == newest for row in fleet.rows)
-        line = Table.grid(padding=(0, 2))
+        line = Table.grid(padding=(0, 2, 0, 0))
         colour = _COLOURS[(newest - 1) % len(_COLOURS)] if newest else "white"
         line.add_row(
-            ProgressBar(total=count, completed=updated, width=24, complete_style=colour, finished_style=colour),
+            Text("", end=""),
+            ProgressBar(total=count, completed=updated, width=22, complete_style=colour, finished_style=colour),
             Text(f"{updated}/{count} updated"),
             Text(f"{count - fleet.unavailable}/{count} available", style="yellow" if fleet.unavailable else "green"),
             Text("maxUnavailable 1", style="dim"),
