@@ -90,3 +90,11 @@ def test_copies_cannot_be_piled_up() -> None:
     doubling = [{"op": "copy", "from": "", "path": f"/{letter}"} for letter in "abcdefghijklmnopqrstuvwxyz"]
     with pytest.raises(CannotApply, match="the accumulated size increase of copy is"):
         json_patch.apply({"x": "0123456789"}, doubling)
+
+
+def test_copies_are_counted_together() -> None:
+    copies = [{"op": "copy", "from": "/x", "path": f"/{letter}"} for letter in "abcd"]
+    tree = {"x": "y" * 1_000_000}
+    assert len(json_patch.apply(tree, copies[:3])) == 4
+    with pytest.raises(CannotApply, match="is 4000008, exceeding the limit 3145728"):
+        json_patch.apply(tree, copies)
