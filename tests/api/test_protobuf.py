@@ -198,3 +198,13 @@ def test_no_damage_does_harm(data: st.DataObject) -> None:
     damaged = WHOLE[:at] + data.draw(st.binary(max_size=8)) + WHOLE[upto:]
     with contextlib.suppress(strict.Malformed):
         assert json.loads(protobuf.to_json(damaged))["kind"]
+
+
+def test_a_body_cut_short_is_refused_or_read_wherever_it_is_cut() -> None:
+    refused = 0
+    for length in range(len(WHOLE)):
+        try:
+            protobuf.to_json(WHOLE[:length])
+        except strict.Malformed:
+            refused += 1
+    assert refused > len(WHOLE) - 8  # only before one of the fields that end it does a cut go unseen
