@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ class Up:
     options: tuple[str, ...] = ()
     ready_line: str = ""
     url: str = ""
-    _process: subprocess.Popen[str] | None = field(default=None, repr=False)
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _errors: IO[str] | None = field(default=None, repr=False)
 
     @property
@@ -54,26 +55,31 @@ class Up:
         if "--listen" not in self.options:
             arguments += ["--listen", "127.0.0.1:0"]
         self._process = subprocess.Popen(
-            command(*arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            cwd=ROOT,
+            command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors, cwd=ROOT
         )
-        assert self._process.stdout is not None
-        os.set_blocking(self._process.stdout.fileno(), False)
-        deadline = time.monotonic() + START_SECONDS
-        while not self.ready_line.endswith("\n"):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise AssertionError(f"everynode up did not get ready:\n{self.log}")
-            self.ready_line += self._process.stdout.readline()
-            time.sleep(0.01)
+        self.ready_line = self._first_line(self._process.stdout)
+        if not self.ready_line.endswith("\n"):
+            ended = self._process.poll()
+            self.kill()
+            why = f"ended with {ended}" if ended is not None else f"was not ready in {START_SECONDS:.0f} s"
+            raise AssertionError(f"everynode up {why}:\n{self.log}")
         found = re.search(r"https://\S+", self.ready_line)
         assert found, self.ready_line
         self.url = found[0]
         return self
+
+    def _first_line(self, stdout: IO[bytes] | None) -> str:
+        """What it says first, up to the end of the line, of its output, or of the time it has."""
+        assert stdout is not None
+        said, deadline = b"", time.monotonic() + START_SECONDS
+        while not said.endswith(b"\n"):
+            if not select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                break
+            part = os.read(stdout.fileno(), 4096)
+            if not part:
+                break
+            said += part
+        return said.decode()
 
     @property
     def pid(self) -> int:
