@@ -276,12 +276,20 @@ class Client:
             options["preconditions"] = {name: value for name, value in conditions.items() if value}
         if grace_period_seconds is not None:
             options["gracePeriodSeconds"] = grace_period_seconds
-        if propagation_policy:
-            options["propagationPolicy"] = propagation_policy
-        body = b""
-        if options:
-            body = _encode({"kind": "DeleteOptions", "apiVersion": "v1", **options})
-        await self._call("DELETE", resource.path(namespace, name), {}, body)
+        await self._call("DELETE", resource.path(namespace, name), {}, _delete_options(options, propagation_policy))
+
+    async def delete_collection(
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        propagation_policy: str = "",
+    ) -> None:
+        """Deletes, one by one, all that match."""
+        path, query = resource.path(namespace), _selection(labels, fields)
+        await self._call("DELETE", path, query, _delete_options({}, propagation_policy))
 
     async def create_sub(
         self, resource: Resource, name: str, subresource: str, body: Body, namespace: str = ""
@@ -314,6 +322,12 @@ def _selection(labels: str, fields: str) -> Query:
 def _writing() -> Query:
     # What we write ourselves is typed already; looking for unknown fields in it again is work for nothing.
     return {"fieldValidation": ["Ignore"]}
+
+
+def _delete_options(options: dict[str, Any], propagation_policy: str) -> bytes:
+    if propagation_policy:
+        options["propagationPolicy"] = propagation_policy
+    return _encode({"kind": "DeleteOptions", "apiVersion": "v1", **options}) if options else b""
 
 
 def _encode(body: Body) -> bytes:

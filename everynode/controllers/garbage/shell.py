@@ -1,0 +1,173 @@
+"""Collects garbage: watches the metadata of everything stored and carries out what `plan` decides.
+
+Nothing is deleted because something was merely not seen: an owner that is missing from the graph is asked for by name, and
+the answer's uid decides, unless it was seen to go. Deletions carry the uid and resourceVersion they were decided on, so an
+object that found a new owner meanwhile stays. Events are not collected; they expire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+
+from everynode.api import scheme
+from everynode.api.core_v1 import ObjectReference
+from everynode.api.scheme import EVENTS, RESOURCES, Resource
+from everynode.api.status import ApiError
+from everynode.client.client import Client
+from everynode.controllers.garbage.observe import Graph, Item, OwnerReference, Thing
+from everynode.controllers.garbage.plan import (
+    Action,
+    Await,
+    Delete,
+    DropReferences,
+    Orphan,
+    OwnerState,
+    Release,
+    Stay,
+    Unblock,
+    plan_deleting,
+    plan_owned,
+)
+from everynode.reconcile.informer import Informer, InformerSet
+from everynode.reconcile.queue import Queue
+from everynode.reconcile.recorder import Recorder
+from everynode.reconcile.runner import Runner
+
+# Objects worked on at once, as Kubernetes' --concurrent-gc-syncs.
+WORKERS = 20
+
+
+class GarbageCollector:
+    """Deletes dependents of what is gone. Queue keys are uids."""
+
+    def __init__(self, client: Client, informers: InformerSet, recorder: Recorder) -> None:
+        self._client = client
+        self._recorder = recorder
+        self._graph = Graph()
+        self._queue = Queue()
+        self._runner = Runner("garbage collector", self._queue, self._reconcile, workers=WORKERS)
+        self._informers: list[Informer[Thing]] = []
+        for resource in RESOURCES:
+            if "delete" in resource.verbs and not resource.stored_as and resource is not EVENTS:
+                informer = informers.informer(resource, Thing)
+                informer.on_change(functools.partial(self._changed, resource))
+                self._informers.append(informer)
+
+    async def run(self) -> None:
+        """Works until cancelled; begins when every kind has been seen once."""
+        for informer in self._informers:
+            await informer.synced.wait()
+        await self._runner.run()
+
+    def _changed(self, resource: Resource, old: Thing | None, new: Thing | None) -> None:
+        if new is not None:
+            affected = self._graph.put(resource, old.metadata if old is not None else None, new.metadata)
+        else:
+            assert old is not None
+            affected = self._graph.drop(old.metadata)
+        for uid in affected:
+            self._queue.add(uid)
+
+    async def _reconcile(self, uid: str) -> None:
+        item = self._graph.get(uid)
+        if item is None:
+            return
+        action: Action
+        if item.deleting:
+            action = plan_deleting(item, self._graph.dependents(uid))
+        elif item.meta.owner_references:
+            owners = [(each, await self._state_of(item, each)) for each in item.meta.owner_references]
+            action = plan_owned(item, owners, self._graph.dependents(uid))
+        else:
+            return
+        try:
+            await self._carry_out(item, action)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+
+    async def _state_of(self, item: Item, reference: OwnerReference) -> OwnerState:
+        """What an owner reference points to, from the graph or, where it is silent, from the API."""
+        owner = self._graph.get(reference.uid)
+        if owner is not None:
+            if owner.meta.namespace not in ("", item.meta.namespace):
+                self._tell_wrong_namespace(item, reference)
+                return OwnerState.GONE if item.meta.namespace else OwnerState.LIVE
+            return OwnerState.WAITING if owner.waits_for_dependents else OwnerState.LIVE
+        if self._graph.is_gone(reference.uid):
+            return OwnerState.GONE
+        resource = scheme.of_kind(reference.api_version, reference.kind)
+        if resource is None or "get" not in resource.verbs:
+            return OwnerState.LIVE
+        if resource.namespaced and not item.meta.namespace:
+            self._tell_wrong_namespace(item, reference)
+            return OwnerState.LIVE
+        namespace = item.meta.namespace if resource.namespaced else ""
+        try:
+            found = await self._client.get(resource, reference.name, namespace, view=Thing)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            found = Thing()
+        if found.metadata.uid != reference.uid:
+            self._graph.remember_gone(reference.uid)
+            return OwnerState.GONE
+        return OwnerState.WAITING if Item(resource, found.metadata).waits_for_dependents else OwnerState.LIVE
+
+    async def _carry_out(self, item: Item, action: Action) -> None:
+        meta = item.meta
+        match action:
+            case Stay():
+                return
+            case Delete(policy):
+                await self._client.delete(
+                    item.resource,
+                    meta.name,
+                    meta.namespace,
+                    uid=meta.uid,
+                    resource_version=meta.resource_version,
+                    propagation_policy=policy,
+                )
+            case DropReferences(owners):
+                await self._drop_references(item, owners)
+            case Unblock():
+                freed = [{"uid": each.uid, "blockOwnerDeletion": False} for each in meta.owner_references]
+                await self._patch(item, {"ownerReferences": freed})
+                self._queue.add(meta.uid)
+            case Release(finalizer):
+                rest = [each for each in meta.finalizers if each != finalizer]
+                change = {"metadata": {"resourceVersion": meta.resource_version, "finalizers": rest}}
+                await self._client.patch(item.resource, meta.name, change, meta.namespace)
+            case Await(dependents):
+                for uid in dependents:
+                    self._queue.add(uid)
+            case Orphan(dependents):
+                await asyncio.gather(*(self._drop_references(each, (meta.uid,)) for each in dependents))
+
+    async def _drop_references(self, item: Item, owners: tuple[str, ...]) -> None:
+        """Takes the references to these owners away; the rest of the list stays whatever it has become."""
+        try:
+            await self._patch(item, {"ownerReferences": [{"$patch": "delete", "uid": uid} for uid in owners]})
+        except ApiError as error:
+            if error.code != 404:
+                raise
+
+    async def _patch(self, item: Item, metadata: dict[str, object]) -> None:
+        change = {"metadata": {"uid": item.meta.uid, **metadata}}
+        await self._client.patch(item.resource, item.meta.name, change, item.meta.namespace, kind="strategic")
+
+    def _tell_wrong_namespace(self, item: Item, reference: OwnerReference) -> None:
+        identity = (
+            f"[{reference.api_version}/{reference.kind}, namespace: {item.meta.namespace}, "
+            f"name: {reference.name}, uid: {reference.uid}]"
+        )
+        regarding = ObjectReference(
+            kind=item.resource.kind,
+            api_version=item.resource.api_version,
+            namespace=item.meta.namespace,
+            name=item.meta.name,
+            uid=item.meta.uid,
+        )
+        message = f'ownerRef {identity} does not exist in namespace "{item.meta.namespace}"'
+        self._recorder.event(regarding, "Warning", "OwnerRefInvalidNamespace", message)

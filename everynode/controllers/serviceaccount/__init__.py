@@ -1,0 +1,1 @@
+"""What every namespace has from the start and keeps: its `default` ServiceAccount and the cluster's CA."""
