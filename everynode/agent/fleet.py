@@ -113,6 +113,7 @@ class SimulatedFleet:
         self._nodes = [SimulatedNode(index) for index in range(count)]
         self._named = {node.name: node for node in self._nodes}
         self._closed = set(self._named)
+        self._waking: set[str] = set()
         self._pods: dict[str, Pod] = {}
         self._templates = Templates()
         self._runtime = SimulatedRuntime(clock, self._book, self._pod_changed, self._noted)
@@ -164,7 +165,7 @@ class SimulatedFleet:
         if old is None or old.metadata.labels != new.metadata.labels:
             self._apply_rules(node)
         if old is None and node.acts:
-            self._catch_up(node)
+            self._catch_up_soon(node)
         if not new.reports_ready and node.acts:
             self._node_queue.add(node.name)
 
@@ -185,22 +186,30 @@ class SimulatedFleet:
         if was_silent and node.acts:
             node.status_due = True
             self._node_queue.add(node.name)
-            self._catch_up(node)
+            self._catch_up_soon(node)
             for pod in node.pods:
                 self._pod_queue.add(pod.key)
 
-    def _catch_up(self, node: SimulatedNode) -> None:
-        """Looks at everything that was said of this machine's pods while it did not act."""
-        if not node.missed:
-            return
-        node.missed = False
-        for view in list(self._pod_informer.objects.values()):
-            if view.spec.node_name == node.name and view.spec is not node.bare:
-                self._pod_seen(None, view)
+    def _catch_up_soon(self, node: SimulatedNode) -> None:
+        """Has this machine look at what was said of its pods while it did not act, together with others that wake now."""
+        if node.missed:
+            node.missed = False
+            if not self._waking:
+                asyncio.get_running_loop().call_soon(self._catch_up)
+            self._waking.add(node.name)
+
+    def _catch_up(self) -> None:
+        waking, self._waking = self._waking, set()
         known = self._pod_informer.objects
-        for pod in list(node.pods):
-            if pod.key not in known or known[pod.key].metadata.uid != pod.uid:
-                self._drop(pod)
+        # Who is gone makes room for who came.
+        for name in sorted(waking):
+            for pod in list(self._named[name].pods):
+                if pod.key not in known or known[pod.key].metadata.uid != pod.uid:
+                    self._drop(pod)
+        for view in list(known.values()):
+            name = view.spec.node_name
+            if name in waking and view.spec is not self._named[name].bare:
+                self._pod_seen(None, view)
 
     def _rules_changed(self) -> None:
         for node in self._nodes:
@@ -306,6 +315,9 @@ class SimulatedFleet:
             return
         if pod is None:
             pod = self._take(node, new)
+        elif new.metadata.generation != pod.generation:
+            pod.generation = new.metadata.generation
+            self._runtime.change(pod, self._templates.of(new))
         pod.finalizers = bool(new.metadata.finalizers)
         if new.metadata.deletion_timestamp is not None:
             grace = new.metadata.deletion_grace_period_seconds

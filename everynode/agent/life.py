@@ -20,7 +20,7 @@ import enum
 from collections.abc import Callable
 from typing import NamedTuple
 
-from everynode.agent.pod import Container, Exit, Pod, PodView, Role, SeenContainer, Stage, exit_of, true_time
+from everynode.agent.pod import Container, Exit, Pod, PodView, Role, SeenContainer, Stage, Template, exit_of, true_time
 from everynode.agent.rules import Script
 
 # Seconds (kubelet: imageBackOffPeriod, MaxContainerBackOff).
@@ -115,6 +115,24 @@ def stop(pod: Pod, grace: float, script_of: ScriptOf, now: float) -> list[Note]:
         [] if again else [_note(one, "Normal", "Killing", f"Stopping container {one.facts.name}") for one in running]
     )
     return [*notes, *advance(pod, script_of, now)]
+
+
+def change(pod: Pod, template: Template, now: float) -> list[Note]:
+    """The pod's spec is another now. The API lets only images change: what runs with another one is started anew."""
+    notes = []
+    for container, facts in zip(pod.containers, template.containers, strict=False):
+        if facts.image != container.facts.image and container.facts.role is not Role.INIT:
+            if container.runs:
+                message = f"Container {facts.name} definition changed, will be restarted"
+                notes.append(_note(container, "Normal", "Killing", message))
+                container.last = Exit(0, container.started_at, now, container.restarts)
+                container.restarts += 1
+            if container.stage is not Stage.DONE:
+                container.stage, container.since = Stage.WAITING, now
+        container.facts = facts
+    pod.template = template
+    pod.change += 1
+    return notes
 
 
 def adopt(pod: Pod, view: PodView, clock_offset: float, now: float) -> None:

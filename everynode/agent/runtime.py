@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from everynode.agent.pod import Pod, PodView
+from everynode.agent.pod import Pod, PodView, Template
 
 
 class Runtime(Protocol):
@@ -24,6 +24,10 @@ class Runtime(Protocol):
 
     def adopt(self, pod: Pod, view: PodView) -> None:
         """A pod that an agent before this one had started, as its status tells of it: go on with it."""
+        ...
+
+    def change(self, pod: Pod, template: Template) -> None:
+        """The pod's spec is another now: containers with another image are started anew with it."""
         ...
 
     def stop(self, pod: Pod, grace: float) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from everynode.agent import life
 from everynode.agent.life import Note
 from everynode.agent.node import SimulatedNode
-from everynode.agent.pod import Container, Pod, PodView
+from everynode.agent.pod import Container, Pod, PodView, Template
 from everynode.agent.rulebook import RuleBook
 from everynode.agent.rules import Script, Subject
 from everynode.base.clock import Clock
@@ -51,6 +51,10 @@ class SimulatedRuntime:
         life.adopt(pod, view, node.clock_offset, self._clock.now())
         self._advance(pod)
 
+    def change(self, pod: Pod, template: Template) -> None:
+        self._tell(pod, life.change(pod, template, self._clock.now()))
+        self._advance(pod)
+
     def stop(self, pod: Pod, grace: float) -> None:
         self._tell(pod, life.stop(pod, grace, self._script, self._clock.now()))
 
@@ -58,9 +62,12 @@ class SimulatedRuntime:
         pod.wake_at = None
 
     def reconsider(self, pods: Iterable[Pod]) -> None:
-        """The rules are others now: what these pods do next is worked out anew."""
+        """The rules are others now: what these pods do next is worked out anew, a few at a time."""
+        now = self._clock.now()
         for pod in pods:
-            self._advance(pod)
+            pod.wake_at = now
+            self._push(pod, now)
+        self._arm()
 
     def close(self) -> None:
         """Nothing happens any more."""
@@ -81,12 +88,15 @@ class SimulatedRuntime:
         for note in notes:
             self._noted(pod, note)
         if pod.wake_at is not None:
-            self._entries += 1
-            heapq.heappush(self._heap, (pod.wake_at, self._entries, pod))
+            self._push(pod, pod.wake_at)
             if self._heap[0][2] is pod:
                 self._arm()
         if pod.change != pod.written or pod.stopped:
             self._changed(pod)
+
+    def _push(self, pod: Pod, at: float) -> None:
+        self._entries += 1
+        heapq.heappush(self._heap, (at, self._entries, pod))
 
     def _arm(self) -> None:
         """Sets the one timer to the earliest entry."""

@@ -314,3 +314,38 @@ def test_addresses_are_each_ones_own() -> None:
     assert nodes[0].place_of(nodes[1].pod_address(3)) == nodes[0].place_of("") == 0
     assert node_name(MOST_NODES - 1) == "node-122879"
     assert (lease_duration(3), lease_duration(5_000), lease_duration(100_000)) == (40, 40, 800)
+
+
+async def test_another_image_restarts_the_container(world: World) -> None:
+    async with world.fleet(1) as fleet:
+        await asyncio.wait_for(fleet.ready.wait(), DEADLINE)
+        await world.pod("web")
+        await eventually(lambda: is_ready(world, "web"))
+        patch = {"spec": {"containers": [{"name": "app", "image": "app:v2"}]}}
+        await world.client.patch(PODS, "web", patch, "default", kind="strategic")
+
+        async def renewed() -> bool:
+            found = (await world.get(PODS, "web"))["status"]
+            container = found["containerStatuses"][0]
+            return bool(
+                (container["image"], container["restartCount"], container["ready"]) == ("app:v2", 1, True)
+                and found["observedGeneration"] == 2
+            )
+
+        await eventually(renewed)
+
+
+async def test_a_pod_that_vanished_while_its_machine_was_silent_is_forgotten(world: World) -> None:
+    book = RuleBook()
+    async with world.fleet(1, book) as fleet:
+        await asyncio.wait_for(fleet.ready.wait(), DEADLINE)
+        await world.pod("web", resources={"requests": {"cpu": "3"}})
+        await eventually(lambda: is_ready(world, "web"))
+        book.current = rules.of({"rules": [{"silent": True}]})
+        book.changed()
+        await world.client.delete(PODS, "web", "default", grace_period_seconds=0)
+        await eventually(lambda: is_gone(world, "web"))
+        await world.pod("next", resources={"requests": {"cpu": "3"}})
+        book.current = rules.NO_RULES
+        book.changed()
+        await eventually(lambda: is_ready(world, "next"))
