@@ -89,20 +89,20 @@ class GarbageCollector:
 
     async def _state_of(self, item: Item, reference: OwnerReference) -> OwnerState:
         """What an owner reference points to, from the graph or, where it is silent, from the API."""
-        owner = self._graph.get(reference.uid)
-        if owner is not None:
-            if owner.meta.namespace not in ("", item.meta.namespace):
-                self._tell_wrong_namespace(item, reference)
-                return OwnerState.GONE if item.meta.namespace else OwnerState.LIVE
-            return OwnerState.WAITING if owner.waits_for_dependents else OwnerState.LIVE
-        if self._graph.is_gone(reference.uid):
-            return OwnerState.GONE
         resource = scheme.of_kind(reference.api_version, reference.kind)
         if resource is None or "get" not in resource.verbs:
             return OwnerState.LIVE
         if resource.namespaced and not item.meta.namespace:
             self._tell_wrong_namespace(item, reference)
             return OwnerState.LIVE
+        owner = self._graph.get(reference.uid)
+        if owner is not None:
+            if owner.meta.namespace not in ("", item.meta.namespace):
+                self._tell_wrong_namespace(item, reference)
+                return OwnerState.GONE
+            return OwnerState.WAITING if owner.waits_for_dependents else OwnerState.LIVE
+        if self._graph.is_gone(reference.uid):
+            return OwnerState.GONE
         namespace = item.meta.namespace if resource.namespaced else ""
         try:
             found = await self._client.get(resource, reference.name, namespace, view=Thing)
