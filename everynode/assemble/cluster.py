@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from everynode.agent.fleet import SimulatedFleet
 from everynode.agent.rulebook import RuleBook
@@ -30,6 +30,10 @@ from everynode.base.ids import Ids
 from everynode.base.tasks import BackgroundFailure, Tasks
 from everynode.client.client import Client
 from everynode.controllers.daemonset.shell import DaemonSetController
+from everynode.controllers.garbage.shell import GarbageCollector
+from everynode.controllers.namespace.shell import NamespaceController
+from everynode.controllers.nodelifecycle.shell import NodeLifecycleController
+from everynode.controllers.serviceaccount.shell import ServiceAccountController
 from everynode.reconcile.informer import InformerSet
 from everynode.reconcile.recorder import Recorder
 from everynode.scheduler.shell import Scheduler
@@ -39,6 +43,12 @@ from everynode.store.open import open_store
 from everynode.wire.message import Peer
 
 MASTERS = "system:masters"
+
+
+class Part(Protocol):
+    """What runs in the background until it is cancelled."""
+
+    async def run(self) -> None: ...
 
 
 class CannotStart(Exception):
@@ -68,7 +78,7 @@ class Cluster:
 
     def client(self, user: str = "everynode-admin") -> Client:
         """Speaks to the API in this process, as an administrator."""
-        return Client(self.api, peer=Peer(user, (MASTERS,)))
+        return Client(self.api, peer=Peer(user, (MASTERS,), in_process=True))
 
     async def __aenter__(self) -> Self:
         try:
@@ -116,21 +126,36 @@ class Cluster:
         self._tasks.start("api server", self._api.run())
         ca = self.pki.ca.read_text() if self.pki is not None else ""
         await bootstrap(self.client("system:apiserver"), ca)
-        self._start_controllers()
+        self._start_controllers(ca)
         self._start_fleet()
 
-    def _start_controllers(self) -> None:
+    def _start_controllers(self, ca: str) -> None:
         """One set of informers serves them all; each acts, and tells of it, in its own name."""
         informers = InformerSet(self.client("system:kube-controller-manager"), dice=self._dice)
-        daemon_sets = self._account("daemon-set-controller")
-        recorder = self._recorder(daemon_sets, "daemonset-controller")
-        self.daemon_sets = DaemonSetController(daemon_sets, informers, recorder, self.clock)
-        scheduling = Client(self.api, peer=Peer("system:kube-scheduler", (MASTERS,)), user_agent="kube-scheduler")
-        recorder = self._recorder(scheduling, "default-scheduler")
-        scheduler = Scheduler(scheduling, informers, recorder, clock=self.clock)
-        self._tasks.start("daemonset controller", self.daemon_sets.run())
-        self._tasks.start("scheduler", scheduler.run())
-        self._tasks.start("informers", informers.run())
+        account = self._account
+        daemon_sets = account("daemon-set-controller")
+        self.daemon_sets = DaemonSetController(
+            daemon_sets, informers, self._recorder(daemon_sets, "daemonset-controller"), self.clock
+        )
+        scheduling = Client(
+            self.api, peer=Peer("system:kube-scheduler", (MASTERS,), in_process=True), user_agent="kube-scheduler"
+        )
+        scheduler = Scheduler(scheduling, informers, self._recorder(scheduling, "default-scheduler"), clock=self.clock)
+        collecting = account("generic-garbage-collector")
+        garbage = GarbageCollector(collecting, informers, self._recorder(collecting, "garbage-collector-controller"))
+        parts: dict[str, Part] = {
+            "daemonset controller": self.daemon_sets,
+            "scheduler": scheduler,
+            "garbage collector": garbage,
+            "namespace controller": NamespaceController(account("namespace-controller"), informers, self.clock),
+            "node lifecycle controller": NodeLifecycleController(account("node-controller"), informers),
+            "service account controller": ServiceAccountController(
+                account("service-account-controller"), informers, ca=ca
+            ),
+            "informers": informers,
+        }
+        for name, part in parts.items():
+            self._tasks.start(name, part.run())
 
     def _start_fleet(self) -> None:
         config = self.config
@@ -138,7 +163,9 @@ class Cluster:
             rules = RuleBook.open(config.simulation) if config.simulation is not None else None
         except RulesError as error:
             raise CannotStart(f"simulation {error}") from error
-        client = Client(self.api, peer=Peer("system:nodes", (MASTERS, "system:nodes")), user_agent="kubelet")
+        client = Client(
+            self.api, peer=Peer("system:nodes", (MASTERS, "system:nodes"), in_process=True), user_agent="kubelet"
+        )
         # The fleet runs its own recorder.
         recorder = Recorder(client, "kubelet", clock=self.clock, dice=self._dice)
         self._fleet = SimulatedFleet(client, recorder, self.clock, self.ids, config.nodes, rules)
@@ -147,7 +174,11 @@ class Cluster:
     def _account(self, name: str) -> Client:
         """The client of one of our controllers, under the service account that it has in Kubernetes."""
         groups = (MASTERS, "system:serviceaccounts", "system:serviceaccounts:kube-system")
-        return Client(self.api, peer=Peer(f"system:serviceaccount:kube-system:{name}", groups), user_agent=name)
+        return Client(
+            self.api,
+            peer=Peer(f"system:serviceaccount:kube-system:{name}", groups, in_process=True),
+            user_agent=name,
+        )
 
     def _recorder(self, client: Client, component: str) -> Recorder:
         recorder = Recorder(client, component, clock=self.clock, dice=self._dice)
