@@ -46,8 +46,7 @@ def volume(**source: Any) -> dict[str, Any]:
 
 
 def required_nodes(*terms: Any) -> dict[str, Any]:
-    path = NODE_TERMS.replace("Terms", "Terms")
-    return {path: list(terms)}
+    return {NODE_TERMS: list(terms)}
 
 
 CASES: list[tuple[dict[str, Any], list[str]]] = [
@@ -434,6 +433,23 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"spec.hostUsers": False, "spec.hostNetwork": True},
         ["spec.hostNetwork: Forbidden: when `hostUsers` is false"],
+    ),
+    # amounts of the pod as a whole
+    (
+        {
+            "spec.resources": {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}},
+            "spec.initContainers": [
+                {"name": "s", "image": "s:1", "restartPolicy": "Always", "resources": {"requests": {"cpu": "600m"}}},
+                {"name": "i", "image": "i:1", "resources": {"requests": {"cpu": "700m"}}},
+            ],
+            **container(resources={"requests": {"cpu": "500m"}, "limits": {"memory": "2Gi"}}),
+        },
+        [
+            'spec.resources.requests[cpu]: Invalid value: "1": '
+            "must be greater than or equal to aggregate container requests of 1300m",
+            'spec.resources.containers[0][memory].limits: Invalid value: "2Gi": '
+            "must be less than or equal to pod limits of 1Gi",
+        ],
     ),
     # tolerations
     (

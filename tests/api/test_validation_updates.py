@@ -164,6 +164,20 @@ def test_everything_else_is_fixed_and_the_difference_is_shown(changes: dict[str,
     assert any(line.startswith("+ ") for line in error.splitlines())
 
 
+def test_the_difference_is_shown_as_kubernetes_shows_it() -> None:
+    assert updated(PODS, edited(POD, {"spec.dnsPolicy": "Default"}), POD) == [
+        ONLY + "@@ -38,7 +38,7 @@\n"
+        '  "RestartPolicy": "Always",\n'
+        '  "TerminationGracePeriodSeconds": 30,\n'
+        '  "ActiveDeadlineSeconds": null,\n'
+        '- "DNSPolicy": "ClusterFirst",\n'
+        '+ "DNSPolicy": "Default",\n'
+        '  "NodeSelector": null,\n'
+        '  "ServiceAccountName": "",\n'
+        '  "DeprecatedServiceAccount": "",\n'
+    ]
+
+
 @pytest.mark.parametrize(("changes", "expected"), REPORTED, ids=lambda case: str(case)[:60])
 def test_what_is_said_of_a_pods_status(changes: dict[str, Any], expected: list[str]) -> None:
     assert reported(PODS, edited(BOUND, changes), BOUND) == expected

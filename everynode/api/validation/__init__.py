@@ -11,6 +11,7 @@ says that the object is being deleted. The stored object is taken for well-forme
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -32,7 +33,7 @@ from everynode.api.validation.daemonsets import (
     check_daemon_set_update,
 )
 from everynode.api.validation.events import check_event, check_event_update, check_new_event, check_new_event_update
-from everynode.api.validation.fields import Errors
+from everynode.api.validation.fields import EnoughError, Errors
 from everynode.api.validation.leases import check_lease, check_lease_update
 from everynode.api.validation.metadata import check_metadata, check_metadata_update, path_segment_faults
 from everynode.api.validation.namespaces import (
@@ -47,17 +48,20 @@ from everynode.api.validation.priorityclasses import check_priority_class, check
 from everynode.api.validation.serviceaccounts import check_service_account
 from everynode.api.validation.services import check_service, check_service_status_update, check_service_update
 
+SENTENCES_MAX_BYTES = 1024 * 1024  # of one object's faults together
+
 CreationRule = Callable[[Any, Errors], None]
 ChangeRule = Callable[[Any, Any, Errors], None]
 
 
 def on_create(resource: scheme.Resource, obj: Any) -> list[FieldError]:
     """What keeps `obj`, an instance of `resource.struct`, from being created."""
-    errors: Errors = []
+    errors = Errors()
     rule = _CREATIONS.get(resource)
     if rule is not None:
-        rule(obj, errors)
-    return errors
+        with suppress(EnoughError):
+            rule(obj, errors)
+    return _told_once(errors) if errors else errors
 
 
 def on_update(resource: scheme.Resource, new: Any, old: Any) -> list[FieldError]:
@@ -72,17 +76,30 @@ def on_status_update(resource: scheme.Resource, new: Any, old: Any) -> list[Fiel
 
 def _on_change(resource: scheme.Resource, rule: ChangeRule | None, new: Any, old: Any) -> list[FieldError]:
     """The rules of metadata, which every kind has, and then the kind's own."""
-    errors: Errors = []
-    check_metadata(new.metadata, errors, namespaced=resource.namespaced, name_faults=path_segment_faults)
-    check_metadata_update(new.metadata, old.metadata, errors)
-    if rule is not None:
-        rule(new, old, errors)
-    return _distinct(errors) if errors else errors
+    errors = Errors()
+    with suppress(EnoughError):
+        check_metadata(new.metadata, errors, namespaced=resource.namespaced, name_faults=path_segment_faults)
+        check_metadata_update(new.metadata, old.metadata, errors)
+        if rule is not None:
+            rule(new, old, errors)
+    return _told_once(errors) if errors else errors
 
 
-def _distinct(errors: Errors) -> Errors:
-    """Some kinds judge their metadata as on creation too; nothing is told twice."""
-    return list({str(error): error for error in errors}.values())
+def _told_once(errors: Errors) -> list[FieldError]:
+    """Several rules may find the same fault, as where metadata is judged as on creation too.
+
+    What follows after the sentences have filled `SENTENCES_MAX_BYTES` is left out: some of them quote a whole list.
+    """
+    told: dict[str, FieldError] = {}
+    size = 0
+    for error in errors:
+        sentence = str(error)
+        if sentence not in told:
+            told[sentence] = error
+            size += len(sentence)
+        if size > SENTENCES_MAX_BYTES:
+            break
+    return list(told.values())
 
 
 _CREATIONS: Mapping[scheme.Resource, CreationRule] = MappingProxyType(

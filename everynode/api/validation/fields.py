@@ -13,7 +13,26 @@ from typing import Any
 from everynode.api.fielderror import FieldError, forbidden, invalid, not_supported, required, too_long
 from everynode.values import names
 
-Errors = list[FieldError]
+ERRORS_MAX = 1000  # of one object; nobody reads on, and whoever sends a million mistakes must not cost the memory
+
+
+class EnoughError(Exception):
+    """So much is wrong that going on would help nobody."""
+
+
+class Errors(list[FieldError]):
+    """What is wrong with an object so far. The one beyond `ERRORS_MAX` ends the validation: `EnoughError`."""
+
+    def append(self, error: FieldError) -> None:
+        if len(self) >= ERRORS_MAX:
+            raise EnoughError
+        super().append(error)
+
+    def extend(self, errors: Iterable[FieldError]) -> None:
+        for error in errors:
+            self.append(error)
+
+
 NameFaults = Callable[[str], Sequence[str]]  # what is wrong with a name, in sentences
 
 NOT_NEGATIVE = "must be greater than or equal to 0"

@@ -6,6 +6,8 @@ shows a whole struct, it shows that form.
 
 from __future__ import annotations
 
+import difflib
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -13,12 +15,33 @@ from typing import Any
 import msgspec
 
 # Names that capitalising does not give.
-_NAMES: Mapping[str, str] = MappingProxyType({"ip": "IP", "seLinuxOptions": "SELinuxOptions"})
+_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "dnsConfig": "DNSConfig",
+        "dnsPolicy": "DNSPolicy",
+        "grpc": "GRPC",
+        "httpGet": "HTTPGet",
+        "httpHeaders": "HTTPHeaders",
+        "ip": "IP",
+        "os": "OS",
+        "seLinuxChangePolicy": "SELinuxChangePolicy",
+        "seLinuxOptions": "SELinuxOptions",
+        "serviceAccount": "DeprecatedServiceAccount",
+        "tcpSocket": "TCPSocket",
+        "tty": "TTY",
+    }
+)
 
 
 def as_internal(value: Any) -> msgspec.Raw:
     """A struct, or a list of structs, as it is to be shown."""
     return msgspec.Raw(msgspec.json.encode(_tree(value)))
+
+
+def difference(old: msgspec.Struct, new: msgspec.Struct) -> str:
+    """A unified diff of the two, without file names."""
+    before, after = (json.dumps(_tree(struct), indent=1).splitlines(keepends=True) for struct in (old, new))
+    return "".join(list(difflib.unified_diff(before, after))[2:])
 
 
 def _tree(value: Any) -> Any:

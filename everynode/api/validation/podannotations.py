@@ -6,7 +6,7 @@ Nearly every pod has none of them; that is found out first.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from everynode.api.core_v1 import AppArmorProfile, PodSpec, SeccompProfile
 from everynode.api.fielderror import forbidden, invalid
@@ -38,9 +38,11 @@ def check_pod_annotations(annotations: Mapping[str, str], spec: PodSpec, path: s
     for key, value in annotations.items():
         if key.startswith(SECCOMP_CONTAINER):
             _check_seccomp(value, f"{path}.{key}", errors)
-    for key, value in annotations.items():
-        if key.startswith(APP_ARMOR_CONTAINER):
-            _check_app_armor(key, value, spec, f"{path}[{key}]", errors)
+    armoured = {key: value for key, value in annotations.items() if key.startswith(APP_ARMOR_CONTAINER)}
+    if armoured:
+        names = {container.name for container, _ in containers_with_paths(spec, "")}
+        for key, value in armoured.items():
+            _check_app_armor(key, value, names, f"{path}[{key}]", errors)
 
 
 def check_annotations_match_fields(annotations: Mapping[str, str], spec: PodSpec, path: str, errors: Errors) -> None:
@@ -89,9 +91,10 @@ def _check_seccomp(profile: str, path: str, errors: Errors) -> None:
         errors.append(invalid(path, profile, "must be a valid seccomp profile"))
 
 
-def _check_app_armor(key: str, profile: str, spec: PodSpec, path: str, errors: Errors) -> None:
+def _check_app_armor(key: str, profile: str, names: Set[str], path: str, errors: Errors) -> None:
+    """`names` are those of the pod's containers."""
     name = key.removeprefix(APP_ARMOR_CONTAINER)
-    if all(container.name != name for container, _ in containers_with_paths(spec, "")):
+    if name not in names:
         errors.append(invalid(path, name, "container not found"))
     if profile not in ("", _RUNTIME_DEFAULT, _UNCONFINED) and not profile.startswith(LOCALHOST):
         errors.append(invalid(path, profile, f'invalid AppArmor profile name: "{profile}"'))

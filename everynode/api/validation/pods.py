@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 from collections.abc import Sequence
 
 import msgspec
@@ -22,6 +20,7 @@ from everynode.api.validation.fields import (
     check_not_negative,
 )
 from everynode.api.validation.gatedpods import check_gated_changes
+from everynode.api.validation.internal import difference
 from everynode.api.validation.metadata import check_metadata
 from everynode.api.validation.podannotations import (
     check_annotation_changes,
@@ -182,11 +181,5 @@ def _check_rest_unchanged(new: PodSpec, old: PodSpec, errors: Errors) -> None:
         check_gated_changes(spec, old, errors)
     if spec != old:
         listed = ",".join(UPDATABLE_FIELDS)
-        message = f"pod updates may not change fields other than {listed}\n{_difference(old, spec)}"
+        message = f"pod updates may not change fields other than {listed}\n{difference(old, spec)}"
         errors.append(forbidden("spec", message))
-
-
-def _difference(old: PodSpec, new: PodSpec) -> str:
-    """A unified diff of the two, without file names."""
-    before, after = (json.dumps(msgspec.to_builtins(spec), indent=1).splitlines(keepends=True) for spec in (old, new))
-    return "".join(list(difflib.unified_diff(before, after))[2:])

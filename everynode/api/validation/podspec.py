@@ -31,7 +31,8 @@ from everynode.api.validation.fields import (
 )
 from everynode.api.validation.internal import as_internal
 from everynode.api.validation.podos import check_operating_system
-from everynode.api.validation.resources import check_overhead, check_pod_resource_name, check_requirements
+from everynode.api.validation.podresources import check_pod_resources
+from everynode.api.validation.resources import check_overhead
 from everynode.api.validation.scheduling import check_scheduling_gates, check_tolerations, check_topology_spread
 from everynode.api.validation.security import check_pod_security
 from everynode.api.validation.volumes import check_volumes
@@ -87,9 +88,7 @@ def _check_containers_and_volumes(spec: PodSpec, metadata: ObjectMeta | None, pa
     if spec.ephemeral_containers:
         check_ephemeral_containers(surroundings, f"{path}.ephemeralContainers", errors)
     if spec.resources is not None:
-        if spec.resources.claims:
-            errors.append(forbidden(f"{path}.resources.claims", "claims may not be set for Resources at pod-level"))
-        check_requirements(spec.resources, claim_names, f"{path}.resources", errors, check_pod_resource_name)
+        check_pod_resources(spec, claim_names, f"{path}.resources", errors)
 
 
 def _check_policies(spec: PodSpec, metadata: ObjectMeta | None, path: str, errors: Errors) -> None:
@@ -199,13 +198,14 @@ def _check_scheduling_group(spec: PodSpec, path: str, errors: Errors) -> None:
 
 def _check_environment_files(spec: PodSpec, path: str, errors: Errors) -> None:
     """Variables read from a file want that file in an emptyDir of the pod."""
+    volumes = {volume.name: volume for volume in spec.volumes}
     for container, place in containers_with_paths(spec, path):
         for index, variable in enumerate(container.env):
             if variable.value_from is None or variable.value_from.file_key_ref is None:
                 continue
             name = variable.value_from.file_key_ref.volume_name
             field = f"{place}.env[{index}].valueFrom.fileKeyRef.volumeName"
-            volume = next((volume for volume in spec.volumes if volume.name == name), None)
+            volume = volumes.get(name)
             if volume is None:
                 errors.append(not_found(field, name))
             elif volume.empty_dir is None:

@@ -105,14 +105,17 @@ def _check_stays_ended(
     path: str,
     errors: Errors,
 ) -> None:
-    for index, before in enumerate(old):
+    ended_before = [(index, status) for index, status in enumerate(old) if status.state.terminated is not None]
+    if not ended_before:
+        return
+    now = {status.name: status for status in reversed(new)}
+    by_name = {container.name: container for container in reversed(containers)}
+    for index, before in ended_before:
         ended = before.state.terminated
-        if ended is None:
+        after = now.get(before.name)
+        if ended is None or after is None or after.state.terminated is not None:
             continue
-        after = next((status for status in new if status.name == before.name), None)
-        if after is None or after.state.terminated is not None:
-            continue
-        container = next((container for container in containers if container.name == before.name), None)
+        container = by_name.get(before.name)
         if container is None or not _may_restart(container, restart_policy, ended.exit_code):
             errors.append(forbidden(f"{path}[{index}].state", "may not be transitioned to non-terminated state"))
 
@@ -181,21 +184,25 @@ def _check_ips(entries: Sequence[PodIP | HostIP], before: Sequence[PodIP | HostI
 
 
 def _check_container_statuses(pod: Pod, errors: Errors) -> None:
-    status = pod.status
+    reported = pod.status
     windows = pod.spec.os is not None and pod.spec.os.name == "windows"
     groups = (
-        ("status.containerStatuses", status.container_statuses, pod.spec.containers),
-        ("status.initContainerStatuses", status.init_container_statuses, pod.spec.init_containers),
-        ("status.ephemeralContainerStatuses", status.ephemeral_container_statuses, ()),
+        ("status.containerStatuses", reported.container_statuses, pod.spec.containers),
+        ("status.initContainerStatuses", reported.init_container_statuses, pod.spec.init_containers),
+        ("status.ephemeralContainerStatuses", reported.ephemeral_container_statuses, ()),
     )
     for path, statuses, _ in groups:
-        for index, container in enumerate(statuses):
-            if container.user is not None and container.user.linux is not None:
-                _check_user(container.user.linux, f"{path}[{index}].user.linux", errors, windows=windows)
+        for index, status in enumerate(statuses):
+            if status.user is not None and status.user.linux is not None:
+                _check_user(status.user.linux, f"{path}[{index}].user.linux", errors, windows=windows)
     for path, statuses, containers in groups:
-        for index, container in enumerate(statuses):
-            if container.allocated_resources_status:
-                _check_allocated(container, containers, f"{path}[{index}].allocatedResourcesStatus", errors)
+        if not any(status.allocated_resources_status for status in statuses):
+            continue
+        by_name = {container.name: container for container in reversed(containers)}
+        for index, status in enumerate(statuses):
+            if status.allocated_resources_status:
+                container = by_name.get(status.name)
+                _check_allocated(status, container, f"{path}[{index}].allocatedResourcesStatus", errors)
 
 
 def _check_user(user: LinuxContainerUser, path: str, errors: Errors, *, windows: bool) -> None:
@@ -208,11 +215,10 @@ def _check_user(user: LinuxContainerUser, path: str, errors: Errors, *, windows:
         check_range(group, 0, ID_MAX, f"{path}.supplementalGroups[{index}]", errors)
 
 
-def _check_allocated(status: ContainerStatus, containers: Sequence[Container], path: str, errors: Errors) -> None:
+def _check_allocated(status: ContainerStatus, container: Container | None, path: str, errors: Errors) -> None:
     if path.startswith("status.ephemeral"):
         errors.append(forbidden(path, "must not be specified in container status"))
         return
-    container = next((container for container in containers if container.name == status.name), None)
     for index, allocated in enumerate(status.allocated_resources_status):
         place = f"{path}[{index}]"
         if container is not None:

@@ -185,20 +185,21 @@ def _check_huge_pages_have_company(names: Set[str], path: str, errors: Errors) -
 
 
 def _check_claims(claims: Sequence[ResourceClaim], claim_names: Set[str], path: str, errors: Errors) -> None:
+    listed = f": {', '.join(sorted(claim_names))}" if claim_names else " which is empty"
+    unknown = f"must be one of the names in pod.spec.resourceClaims{listed}"
     seen: set[str] = set()
+    in_part: set[str] = set()  # claims of which single requests were taken
     for index, claim in enumerate(claims):
         place = f"{path}[{index}]"
         if not claim.name:
             errors.append(required(place))
             continue
-        _check_claim_is_new(claim, seen, place, errors)
+        _check_claim_is_new(claim, seen, in_part, place, errors)
         if claim.name not in claim_names:
-            listed = f": {', '.join(sorted(claim_names))}" if claim_names else " which is empty"
-            detail = f"must be one of the names in pod.spec.resourceClaims{listed}"
-            errors.append(not_found(place, claim.name, detail))
+            errors.append(not_found(place, claim.name, unknown))
 
 
-def _check_claim_is_new(claim: ResourceClaim, seen: set[str], path: str, errors: Errors) -> None:
+def _check_claim_is_new(claim: ResourceClaim, seen: set[str], in_part: set[str], path: str, errors: Errors) -> None:
     """A claim as a whole excludes its single requests, and each of these comes once."""
     if claim.name in seen:
         errors.append(duplicate(path, claim.name))
@@ -209,8 +210,8 @@ def _check_claim_is_new(claim: ResourceClaim, seen: set[str], path: str, errors:
         key = f"{claim.name}/{claim.request}"
     if key in seen:
         errors.append(duplicate(path, key))
-    elif not claim.request:
-        for known in seen:
-            if known.startswith(f"{claim.name}/"):
-                errors.append(duplicate(path, claim.name))
+    elif not claim.request and claim.name in in_part:
+        errors.append(duplicate(path, claim.name))
+    if claim.request:
+        in_part.add(claim.name)
     seen.add(key)

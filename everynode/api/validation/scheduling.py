@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 
 from everynode.api.core_v1 import PodSchedulingGate, Toleration, TopologySpreadConstraint
 from everynode.api.fielderror import duplicate, forbidden, invalid, not_supported, required
@@ -44,6 +45,8 @@ def check_scheduling_gates(gates: Sequence[PodSchedulingGate], path: str, errors
 
 
 def check_topology_spread(constraints: Sequence[TopologySpreadConstraint], path: str, errors: Errors) -> None:
+    # How often each pair is still to come.
+    later = Counter((constraint.topology_key, constraint.when_unsatisfiable) for constraint in constraints)
     for index, constraint in enumerate(constraints):
         place = f"{path}[{index}]"
         check_positive(constraint.max_skew, f"{place}.maxSkew", errors)
@@ -51,7 +54,7 @@ def check_topology_spread(constraints: Sequence[TopologySpreadConstraint], path:
             errors.append(required(f"{place}.topologyKey", "can not be empty"))
         actions = ("DoNotSchedule", "ScheduleAnyway")
         check_one_of(constraint.when_unsatisfiable, actions, f"{place}.whenUnsatisfiable", errors)
-        _check_not_repeated(constraint, constraints[index + 1 :], place, errors)
+        _check_not_repeated((constraint.topology_key, constraint.when_unsatisfiable), later, place, errors)
         _check_min_domains(constraint, f"{place}.minDomains", errors)
         if constraint.node_affinity_policy is not None:
             check_one_of(constraint.node_affinity_policy, INCLUSION_POLICIES, f"{place}.nodeAffinityPolicy", errors)
@@ -68,14 +71,16 @@ def check_match_label_keys(
     _check_label_keys(matching, selector, f"{path}.matchLabelKeys", errors)
     _check_label_keys(mismatching, selector, f"{path}.mismatchLabelKeys", errors)
     if selector is not None and matching:
+        places = {key: index for index, key in enumerate(matching)}
         selected = set(selector.match_labels)
         for requirement in selector.match_expressions:
-            if requirement.key in matching and requirement.key in selected:
-                place = f"{path}[{_last_index(matching, requirement.key)}]"
+            if requirement.key in places and requirement.key in selected:
+                place = f"{path}[{places[requirement.key]}]"
                 errors.append(invalid(place, requirement.key, "exists in both matchLabelKeys and labelSelector"))
             selected.add(requirement.key)
+    both = set(mismatching).intersection(matching)
     for index, key in enumerate(matching):
-        if key in mismatching:
+        if key in both:
             place = f"{path}.matchLabelKeys[{index}]"
             errors.append(invalid(place, key, "exists in both matchLabelKeys and mismatchLabelKeys"))
 
@@ -109,11 +114,9 @@ def _check_toleration_value(operator: str, value: str, path: str, errors: Errors
         errors.append(not_supported(f"{path}.operator", operator, ("Equal", "Exists")))
 
 
-def _check_not_repeated(
-    constraint: TopologySpreadConstraint, later: Iterable[TopologySpreadConstraint], path: str, errors: Errors
-) -> None:
-    pair = (constraint.topology_key, constraint.when_unsatisfiable)
-    if any((other.topology_key, other.when_unsatisfiable) == pair for other in later):
+def _check_not_repeated(pair: tuple[str, str], later: Counter[tuple[str, str]], path: str, errors: Errors) -> None:
+    later[pair] -= 1
+    if later[pair]:
         errors.append(duplicate(f"{path}.{{topologyKey, whenUnsatisfiable}}", f"{{{pair[0]}, {pair[1]}}}"))
 
 
@@ -135,7 +138,3 @@ def _check_label_keys(keys: Sequence[str], selector: LabelSelector | None, path:
         return
     for index, key in enumerate(keys):
         check_label_key(key, f"{path}[{index}]", errors)
-
-
-def _last_index(keys: Sequence[str], key: str) -> int:
-    return max(index for index, other in enumerate(keys) if other == key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from everynode.api.core_v1 import Container, EphemeralContainer, Volume, VolumeDevice, VolumeMount
 from everynode.api.fielderror import duplicate, forbidden, invalid, not_found, not_supported, required
@@ -20,6 +20,7 @@ def check_volume_mounts(
     """`volumes` are the pod's well-formed ones, by name."""
     mounted = set()
     devices = {device.name: device.device_path for device in container.volume_devices}
+    device_paths = set(devices.values())
     for index, mount in enumerate(container.volume_mounts):
         if not mount.name:
             errors.append(required(f"{path}[{index}].name"))
@@ -31,7 +32,7 @@ def check_volume_mounts(
             errors.append(invalid(f"{path}[{index}].mountPath", mount.mount_path, "must be unique"))
         mounted.add(mount.mount_path)
         if devices:
-            _check_against_devices(mount, devices, f"{path}[{index}]", errors)
+            _check_against_devices(mount, devices.keys(), device_paths, f"{path}[{index}]", errors)
         if mount.sub_path or mount.sub_path_expr:
             _check_sub_path(mount, path, index, errors)
         if mount.mount_propagation is not None:
@@ -46,6 +47,7 @@ def check_volume_devices(
     container: Container | EphemeralContainer, volumes: Mapping[str, Volume], path: str, errors: Errors
 ) -> None:
     mounts = {mount.name: mount.mount_path for mount in container.volume_mounts}
+    mount_paths = set(mounts.values())
     names: set[str] = set()
     paths: set[str] = set()
     for index, device in enumerate(container.volume_devices):
@@ -54,17 +56,17 @@ def check_volume_devices(
         _check_device_path(device.device_path, paths, place, errors)
         if device.name in mounts:
             errors.append(invalid(f"{place}.name", device.name, "must not already exist in volumeMounts"))
-        if device.device_path in mounts.values():
+        if device.device_path in mount_paths:
             message = "must not already exist as a path in volumeMounts"
             errors.append(invalid(f"{place}.devicePath", device.device_path, message))
         if device.name:
             names.add(device.name)
 
 
-def _check_against_devices(mount: VolumeMount, devices: Mapping[str, str], path: str, errors: Errors) -> None:
-    if mount.name in devices:
+def _check_against_devices(mount: VolumeMount, names: Set[str], paths: Set[str], path: str, errors: Errors) -> None:
+    if mount.name in names:
         errors.append(invalid(f"{path}.name", mount.name, "must not already exist in volumeDevices"))
-    if mount.mount_path in devices.values():
+    if mount.mount_path in paths:
         message = "must not already exist as a path in volumeDevices"
         errors.append(invalid(f"{path}.mountPath", mount.mount_path, message))
 

@@ -7,6 +7,7 @@ that pods of these days use stand here, projected ones in `projections`, those o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -63,6 +64,7 @@ def check_volumes(
 ) -> dict[str, Volume]:
     """`metadata` is the pod's, and None for a template: claims of ephemeral volumes are named after the pod."""
     pod_name = metadata.name if metadata is not None else ""
+    own_claims = {f"{pod_name}-{volume.name}" for volume in volumes if pod_name and volume.ephemeral is not None}
     known: dict[str, Volume] = {}
     for index, volume in enumerate(volumes):
         before = len(errors)
@@ -75,27 +77,30 @@ def check_volumes(
             errors.append(duplicate(f"{path}[{index}].name", volume.name))
         if len(errors) == before:
             known[volume.name] = volume
-        if volume.persistent_volume_claim is not None and pod_name:
-            _check_claim_is_not_ours(volume, volumes, pod_name, f"{path}[{index}]", errors)
+        claim = volume.persistent_volume_claim
+        if claim is not None and claim.claim_name in own_claims:
+            message = "must not reference a PVC that gets created for an ephemeral volume"
+            place = f"{path}[{index}].persistentVolumeClaim.claimName"
+            errors.append(invalid(place, claim.claim_name, message))
     return known
 
 
 def _check_sources(volume: Volume, pod_name: str, path: str, errors: Errors) -> None:
     """Exactly one source; of several only the first is looked at."""
     found = False
-    for attribute, name, check in _SOURCES:
-        source = getattr(volume, attribute)
+    for index, source in enumerate(_sources_of(volume)):
         if source is None:
             continue
+        _, name, check = _SOURCES[index]
         if found:
             place = _NAMED_OTHERWISE.get(name, name)
             errors.append(forbidden(f"{path}.{place}", "may not specify more than 1 volume type"))
         else:
             found = True
             check(source, f"{path}.{'persistentDisk' if name == 'gcePersistentDisk' else name}", errors)
-            if attribute == "ephemeral" and pod_name and volume.name:
+            if name == "ephemeral" and pod_name and volume.name:
                 _check_claim_name(volume.name, pod_name, path, errors)
-        if attribute == "iscsi":
+        if name == "iscsi":
             drivers.check_iscsi_name(source, volume.name, path, errors)
     if not found:
         errors.append(required(path, "must specify a volume type"))
@@ -105,17 +110,6 @@ def _check_claim_name(volume_name: str, pod_name: str, path: str, errors: Errors
     claim = f"{pod_name}-{volume_name}"
     for fault in dns_subdomain_faults(claim):
         errors.append(invalid(f"{path}.name", volume_name, f'PVC name "{claim}": {fault}'))
-
-
-def _check_claim_is_not_ours(
-    volume: Volume, volumes: Sequence[Volume], pod_name: str, path: str, errors: Errors
-) -> None:
-    """A claim that an ephemeral volume of the same pod will create may not be used by name."""
-    assert volume.persistent_volume_claim is not None
-    claim = volume.persistent_volume_claim.claim_name
-    if any(other.ephemeral is not None and f"{pod_name}-{other.name}" == claim for other in volumes):
-        message = "must not reference a PVC that gets created for an ephemeral volume"
-        errors.append(invalid(f"{path}.persistentVolumeClaim.claimName", claim, message))
 
 
 def _check_empty_dir(source: EmptyDirVolumeSource, path: str, errors: Errors) -> None:
@@ -207,5 +201,6 @@ _SOURCES: tuple[tuple[str, str, SourceCheck], ...] = (
     ("ephemeral", "ephemeral", _check_ephemeral),
     ("image", "image", _check_image),
 )
+_sources_of = attrgetter(*(attribute for attribute, _, _ in _SOURCES))
 # Kubernetes' own spelling of these fields in the message about a second source.
 _NAMED_OTHERWISE: Mapping[str, str] = MappingProxyType({"cephfs": "cephFS", "downwardAPI": "downwarAPI"})
