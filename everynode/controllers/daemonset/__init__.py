@@ -13,5 +13,6 @@ A pure core decides, a shell carries out:
     ledger.py       what is known of one DaemonSet: pods by node, writes not yet seen, timers
     claim.py        adopting and releasing pods and revisions
     history.py      carries out what revisions.py decides
+    books.py        what the shell holds of one DaemonSet
     shell.py        DaemonSetController: events in, actions out
 """

@@ -33,7 +33,8 @@ from everynode.values.timestamps import TimestampError, parse
 class Awaited(msgspec.Struct, frozen=True, gc=False):
     """One write that the informer has yet to show: of which pod, and what the view must show to be past it.
 
-    `created_at` is the revision of a creation. `changed_from` is the resourceVersion of a view that the API called out of date.
+    `created_at` is the revision of a creation (without a uid: of one that may or may not have happened). `changed_from` is the
+    resourceVersion of a view that the API called out of date.
     Neither: a deletion.
     """
 

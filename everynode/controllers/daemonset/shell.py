@@ -20,20 +20,20 @@ runs; the last state is always written. `examined` counts the nodes that were lo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from math import inf
+from collections.abc import Awaitable, Iterable, Sequence
 
 from everynode.api.core_v1 import ObjectReference
 from everynode.api.scheme import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS
 from everynode.api.status import ApiError
 from everynode.base.clock import Clock
 from everynode.client.client import Client
+from everynode.controllers.daemonset.books import Books
 from everynode.controllers.daemonset.claim import claim
 from everynode.controllers.daemonset.history import History
 from everynode.controllers.daemonset.ledger import Awaited, Ledger
 from everynode.controllers.daemonset.observe import KIND, ControllerRevision, DaemonSet, Node, Pod, View
 from everynode.controllers.daemonset.placement import Cause
-from everynode.controllers.daemonset.plan import Creation, Deletion, Plan, Strategy, make_plan
+from everynode.controllers.daemonset.plan import Creation, Deletion, Plan, make_plan
 from everynode.controllers.daemonset.status import status_of, status_patch
 from everynode.controllers.daemonset.template import PodMould, rules_of
 from everynode.reconcile.informer import InformerSet
@@ -74,8 +74,8 @@ class DaemonSetController:
         self._revisions.add_index("controller", _controller_terms)
         self._queue = Queue()
         self._runner = Runner(COMPONENT, self._queue, self._sync, workers=WORKERS)
-        self._books: dict[str, _Books] = {}
-        self._by_uid: dict[str, _Books] = {}
+        self._books: dict[str, Books] = {}
+        self._by_uid: dict[str, Books] = {}
         self.syncs = 0
 
     @property
@@ -108,7 +108,7 @@ class DaemonSetController:
         books = self._books.get(new.key)
         if books is None:
             ledger = Ledger(new, self._pods, self._nodes)
-            books = _Books(ledger, History(self._client, self._revisions))
+            books = Books(ledger, History(self._client, self._revisions))
             self._books[new.key] = self._by_uid[new.metadata.uid] = books
             now = self._clock.now()
             for pod in (
@@ -127,7 +127,7 @@ class DaemonSetController:
             if books.ledger.pod_changed(old, new, now):
                 self._queue.add(books.key)
 
-    def _concerned(self, old: Pod | None, new: Pod | None) -> Iterable[_Books]:
+    def _concerned(self, old: Pod | None, new: Pod | None) -> Iterable[Books]:
         """The DaemonSets that manage or managed this pod; for one that nobody manages, all of its namespace."""
         owners = []
         for pod in (old, new):
@@ -216,7 +216,7 @@ class DaemonSetController:
                 return
             await asyncio.sleep(0)
 
-    def _arm(self, books: _Books) -> None:
+    def _arm(self, books: Books) -> None:
         """Sets the one timer of this DaemonSet to the next moment at which something happens by itself."""
         now = self._clock.now()
         delay = books.ledger.wake(now) - now
@@ -226,13 +226,13 @@ class DaemonSetController:
             delay = 0.0
         books.arm(delay, self._wake)
 
-    def _wake(self, books: _Books) -> None:
+    def _wake(self, books: Books) -> None:
         books.ledger.recheck_awaited()
         self._queue.add(books.key)
 
     # Actions
 
-    async def _carry_out(self, books: _Books, plan: Plan) -> list[ApiError]:
+    async def _carry_out(self, books: Books, plan: Plan) -> list[ApiError]:
         """Does what the plan says; returns what the API refused."""
         self._announce(books, plan.deletions)
         created, deleted = await asyncio.gather(
@@ -241,7 +241,7 @@ class DaemonSetController:
         )
         return created + deleted
 
-    async def _create_all(self, books: _Books, creations: Sequence[Creation]) -> list[ApiError]:
+    async def _create_all(self, books: Books, creations: Sequence[Creation]) -> list[ApiError]:
         """Slow start: if the first pod is refused (a quota, a webhook), the other 249 need not be."""
         done, size = 0, 1
         while done < len(creations):
@@ -252,7 +252,7 @@ class DaemonSetController:
             done, size = done + len(batch), size * 2
         return []
 
-    async def _create(self, books: _Books, node: str) -> None:
+    async def _create(self, books: Books, node: str) -> None:
         ds, ledger = books.ledger.ds, books.ledger
         assert books.mould is not None, "a plan comes after the current revision"
         namespace = ds.metadata.namespace
@@ -262,12 +262,25 @@ class DaemonSetController:
             if _namespace_terminating(error):
                 return
             self._tell(ds, "Warning", "FailedCreate", f"Error creating: {error}")
+            if error.code >= 500:
+                await self._outcome_unknown(ledger, node)
             raise
         meta = made.metadata
         ledger.wrote(node, Awaited(namespace, meta.name, meta.uid, created_at=int(meta.resource_version or 0)))
         self._tell(ds, "Normal", "SuccessfulCreate", f"Created pod: {meta.name}")
 
-    async def _delete(self, books: _Books, deletion: Deletion) -> None:
+    async def _outcome_unknown(self, ledger: Ledger, node: str) -> None:
+        """The pod may have been created all the same: nothing more for its node until the informer has seen all until now."""
+        namespace = ledger.ds.metadata.namespace
+        try:
+            nothing = await self._client.list(PODS, namespace, view=_Written, fields="metadata.name=none")
+            revision = int(nothing.resource_version)
+        except ApiError:
+            # Not to be had either; the next thing that the informer sees has to do.
+            revision = self._pods.seen_revision + 1
+        ledger.wrote(node, Awaited(namespace, "", "", created_at=revision))
+
+    async def _delete(self, books: Books, deletion: Deletion) -> None:
         ds, ledger, meta = books.ledger.ds, books.ledger, deletion.pod.metadata
         try:
             await self._client.delete(
@@ -284,7 +297,7 @@ class DaemonSetController:
         ledger.wrote(deletion.node, Awaited(meta.namespace, meta.name, meta.uid))
         self._tell(ds, "Normal", "SuccessfulDelete", f"Deleted pod: {meta.name}")
 
-    def _announce(self, books: _Books, deletions: Iterable[Deletion]) -> None:
+    def _announce(self, books: Books, deletions: Iterable[Deletion]) -> None:
         """Tells of pods that ended though they should run for ever, and lets their nodes wait."""
         ledger = books.ledger
         for deletion in deletions:
@@ -299,7 +312,7 @@ class DaemonSetController:
                 message = f"Found succeeded daemon pod {pod}, will try to delete it"
                 self._tell(ledger.ds, "Normal", "SucceededDaemonPod", message)
 
-    async def _write_status(self, books: _Books, ds: DaemonSet) -> None:
+    async def _write_status(self, books: Books, ds: DaemonSet) -> None:
         ledger = books.ledger
         status = status_of(ledger.tally, ds.metadata.generation, ledger.status.collision_count)
         if status == ledger.status:
@@ -311,13 +324,15 @@ class DaemonSetController:
             return
         ledger.status_written = now
         meta = ds.metadata
+        body = status_patch(meta.uid, status)
         try:
             written = await self._client.patch(
-                DAEMON_SETS, meta.name, status_patch(status), meta.namespace, subresource="status", view=DaemonSet
+                DAEMON_SETS, meta.name, body, meta.namespace, subresource="status", view=DaemonSet
             )
         except ApiError as error:
-            if error.code != 404:
+            if error.code not in (404, 409):
                 raise
+            # It is gone, or another one stands under its name.
             return
         books.took_over_status(written)
 
@@ -332,56 +347,6 @@ class DaemonSetController:
             resource_version=meta.resource_version,
         )
         self._recorder.event(regarding, type, reason, message)
-
-
-class _Books:
-    """One DaemonSet's ledger and history, the mould of its pods and its timer."""
-
-    def __init__(self, ledger: Ledger, history: History) -> None:
-        self.ledger = ledger
-        self.history = history
-        self.mould: PodMould | None = None
-        self.planned = 0
-        self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def key(self) -> str:
-        return self.ledger.ds.key
-
-    def took_over(self, new: DaemonSet) -> bool:
-        """Takes over a newer view; False if it says nothing that was not known (our own status write)."""
-        old, self.ledger.ds = self.ledger.ds, new
-        asks_otherwise = (
-            new.metadata.generation != old.metadata.generation
-            or new.metadata.annotations != old.metadata.annotations
-            or new.metadata.deletion_timestamp != old.metadata.deletion_timestamp
-            or new.status.collision_count != old.status.collision_count
-        )
-        if asks_otherwise:
-            self.ledger.strategy = Strategy.of(new.spec.update_strategy)
-            self.ledger.history_stale = True
-            self.ledger.epoch += 1
-        return self.took_over_status(new) or asks_otherwise
-
-    def took_over_status(self, view: DaemonSet) -> bool:
-        """Takes over the status of a view unless a newer one is known; tells whether it changed."""
-        ledger = self.ledger
-        revision = int(view.metadata.resource_version or 0)
-        if revision <= ledger.status_revision:
-            return False
-        changed = view.status != ledger.status
-        ledger.status, ledger.status_revision = view.status, revision
-        return changed
-
-    def arm(self, delay: float, wake: Callable[[_Books], None]) -> None:
-        self.close()
-        if delay < inf:
-            self._timer = asyncio.get_running_loop().call_later(max(0.0, delay), wake, self)
-
-    def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 async def _all(calls: Iterable[Awaitable[None]]) -> list[ApiError]:

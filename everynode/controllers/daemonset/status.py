@@ -26,8 +26,11 @@ def status_of(tally: Tally, observed_generation: int, collision_count: int | Non
     )
 
 
-def status_patch(status: DaemonSetStatus) -> bytes:
-    """A merge patch of just these fields; `collisionCount` is written elsewhere, under a condition."""
+def status_patch(uid: str, status: DaemonSetStatus) -> bytes:
+    """A merge patch of just these fields; `collisionCount` is written elsewhere, under a condition.
+
+    The uid makes the API refuse it for a DaemonSet that was made again under the same name.
+    """
     fields = msgspec.to_builtins(status)
     del fields["collisionCount"]
-    return msgspec.json.encode({"status": fields})
+    return msgspec.json.encode({"metadata": {"uid": uid}, "status": fields})

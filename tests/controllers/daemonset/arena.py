@@ -23,7 +23,7 @@ from everynode.api.scheme import (
 from everynode.apiserver.facets import facets
 from everynode.apiserver.server import ApiServer
 from everynode.base.ids import Ids
-from everynode.client.client import Client
+from everynode.client.client import Client, ClientUnreachable
 from everynode.controllers.daemonset.observe import HASH_LABEL
 from everynode.controllers.daemonset.shell import COMPONENT, DaemonSetController
 from everynode.fit.affinity import pinned_node
@@ -77,6 +77,8 @@ class Wire:
         self.requests: list[str] = []
         self.bodies: list[bytes] = []
         self.refuse: Any = None
+        # Requests that are carried out, and whose answer then gets lost.
+        self.lose: Any = None
         # Seconds by which a watch of that resource lags behind.
         self.lag: dict[str, float] = {}
 
@@ -87,6 +89,8 @@ class Wire:
         if self.refuse is not None and (answer := self.refuse(request)) is not None:
             return answer
         response = await self._api(request)
+        if self.lose is not None and self.lose(request):
+            raise ClientUnreachable("the connection broke")
         if response.stream is not None:
             response.stream = self._late(response.stream, request.path.rpartition("/")[2])
         return response

@@ -520,6 +520,27 @@ async def test_a_watch_that_lags_leads_to_no_second_pod_and_no_second_deletion(h
     assert len([request for request in here.wire.requests if request.startswith("DELETE")]) == 2
 
 
+@played(3)
+async def test_a_creation_whose_answer_got_lost_is_not_made_twice(here: Arena) -> None:
+    here.wire.lag["pods"] = 2.0
+    lost: list[str] = []
+
+    def lose(request: Request) -> bool:
+        if creates_pod(request) and not lost:
+            lost.append(request.path)
+            return True
+        return False
+
+    here.wire.lose = lose
+    await here.create()
+    for number in range(20):
+        await here.patch_node("n00", {"metadata": {"labels": {"beat": str(number)}}})
+        await here.settle(1)
+    assert lost
+    assert [target(pod) for pod in await here.pods()] == ["n00", "n01", "n02"]
+    assert len([request for request in here.wire.requests if request.startswith("POST") and "pods" in request]) == 3
+
+
 @played(1)
 async def test_nothing_is_adopted_for_a_daemon_set_that_is_gone_without_our_knowing(here: Arena) -> None:
     await here.create()
