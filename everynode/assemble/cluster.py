@@ -11,6 +11,7 @@ served puts a Listener in front of `api`. A part that fails takes the cluster do
 
 from __future__ import annotations
 
+import logging
 import random
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +42,8 @@ from everynode.store.contract import Store, StoreUnavailable
 from everynode.store.lock import DirectoryLock
 from everynode.store.open import open_store
 from everynode.wire.message import Peer
+
+log = logging.getLogger(__name__)
 
 MASTERS = "system:masters"
 
@@ -78,7 +81,7 @@ class Cluster:
 
     def client(self, user: str = "everynode-admin") -> Client:
         """Speaks to the API in this process, as an administrator."""
-        return Client(self.api, peer=Peer(user, (MASTERS,), in_process=True))
+        return self._component(user, "everynode")
 
     async def __aenter__(self) -> Self:
         try:
@@ -137,9 +140,7 @@ class Cluster:
         self.daemon_sets = DaemonSetController(
             daemon_sets, informers, self._recorder(daemon_sets, "daemonset-controller"), self.clock
         )
-        scheduling = Client(
-            self.api, peer=Peer("system:kube-scheduler", (MASTERS,), in_process=True), user_agent="kube-scheduler"
-        )
+        scheduling = self._component("system:kube-scheduler", "kube-scheduler")
         scheduler = Scheduler(scheduling, informers, self._recorder(scheduling, "default-scheduler"), clock=self.clock)
         collecting = account("generic-garbage-collector")
         garbage = GarbageCollector(collecting, informers, self._recorder(collecting, "garbage-collector-controller"))
@@ -163,9 +164,7 @@ class Cluster:
             rules = RuleBook.open(config.simulation) if config.simulation is not None else None
         except RulesError as error:
             raise CannotStart(f"simulation {error}") from error
-        client = Client(
-            self.api, peer=Peer("system:nodes", (MASTERS, "system:nodes"), in_process=True), user_agent="kubelet"
-        )
+        client = self._component("system:nodes", "kubelet", "system:nodes")
         # The fleet runs its own recorder.
         recorder = Recorder(client, "kubelet", clock=self.clock, dice=self._dice)
         self._fleet = SimulatedFleet(client, recorder, self.clock, self.ids, config.nodes, rules)
@@ -173,12 +172,12 @@ class Cluster:
 
     def _account(self, name: str) -> Client:
         """The client of one of our controllers, under the service account that it has in Kubernetes."""
-        groups = (MASTERS, "system:serviceaccounts", "system:serviceaccounts:kube-system")
-        return Client(
-            self.api,
-            peer=Peer(f"system:serviceaccount:kube-system:{name}", groups, in_process=True),
-            user_agent=name,
-        )
+        user = f"system:serviceaccount:kube-system:{name}"
+        return self._component(user, name, "system:serviceaccounts", "system:serviceaccounts:kube-system")
+
+    def _component(self, user: str, agent: str, *groups: str) -> Client:
+        """Speaks to the API in this process as one of its own parts; `agent` is what managed fields name."""
+        return Client(self.api, peer=Peer(user, (MASTERS, *groups), in_process=True), user_agent=agent)
 
     def _recorder(self, client: Client, component: str) -> Recorder:
         recorder = Recorder(client, component, clock=self.clock, dice=self._dice)
@@ -186,7 +185,9 @@ class Cluster:
         return recorder
 
     async def _stop(self) -> None:
-        await self._tasks.stop()
+        late = await self._tasks.stop()
+        if late:
+            log.warning("did not end in time: %s", ", ".join(late))
         if self._store is not None:
             await self._store.close()
         if self._lock is not None:
