@@ -19,10 +19,11 @@ from typing import Any
 
 import msgspec
 
-from everynode.base.ids import SUFFIX_ALPHABET
 from everynode.controllers.daemonset.observe import HASH_LABEL, ControllerRevision, DaemonSet
 from everynode.controllers.daemonset.template import owner_reference, template_labels
 
+# Kubernetes' alphabet for such names. Like all that makes a hash it must never change, so it is shared with nobody.
+HASH_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 # Characters of a hash: 27^10 is 2·10^14, and a name stays short.
 HASH_LENGTH = 10
 HISTORY_LIMIT = 10
@@ -66,8 +67,8 @@ def hash_of(patch: bytes, collisions: int | None) -> str:
     number = int.from_bytes(digest.digest()[:8])
     letters = []
     for _ in range(HASH_LENGTH):
-        number, letter = divmod(number, len(SUFFIX_ALPHABET))
-        letters.append(SUFFIX_ALPHABET[letter])
+        number, letter = divmod(number, len(HASH_ALPHABET))
+        letters.append(HASH_ALPHABET[letter])
     return "".join(letters)
 
 

@@ -11,8 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everynode.base.ids import SUFFIX_ALPHABET
-from everynode.controllers.daemonset.revisions import canonical, hash_of, holds, new_revision, patch_of, review, surplus
+from everynode.controllers.daemonset.revisions import (
+    HASH_ALPHABET,
+    canonical,
+    hash_of,
+    holds,
+    new_revision,
+    patch_of,
+    review,
+    surplus,
+)
 from tests.controllers.daemonset.daemon_facts import daemon_set, revision
 
 CORPUS = json.loads((Path(__file__).parent / "revision_corpus.json").read_text())
@@ -56,7 +64,7 @@ def test_hashes_are_safe_as_names_and_labels_and_differ_with_collisions() -> Non
     patch = patch_of(b'{"spec":{}}')
     hashes = {hash_of(patch, count) for count in (None, 0, 1, 2)}
     assert len(hashes) == 4
-    assert all(set(one) <= set(SUFFIX_ALPHABET) and len(one) == 10 for one in hashes)
+    assert all(set(one) <= set(HASH_ALPHABET) and len(one) == 10 for one in hashes)
 
 
 PATCH = patch_of(b'{"spec":{}}')
