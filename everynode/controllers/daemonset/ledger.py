@@ -57,7 +57,8 @@ class Awaited(msgspec.Struct, frozen=True, gc=False):
 class Ledger:
     """What is known of one DaemonSet (one uid; a DaemonSet made again under the same name gets a new ledger)."""
 
-    def __init__(self, ds: DaemonSet, pods: Informer[Pod], nodes: Informer[Node]) -> None:
+    def __init__(self, ds: DaemonSet, pods: Informer[Pod], nodes: Informer[Node], known: Iterable[Pod] = ()) -> None:
+        """`known` are pods of which no event will tell: they are there already. `read` files them, a few at a time."""
         self.ds = ds
         self.selector = ds.selector
         # The newest status known, be it from the informer or from our own write.
@@ -76,6 +77,7 @@ class Ledger:
         self.hashes: Counter[str] = Counter()
         self._pods = pods
         self._nodes = nodes
+        self._unread = {pod.key: pod for pod in known}
         self._by_node: dict[str, tuple[Pod, ...]] = {}
         self._ready_since: dict[str, float] = {}
         self._stale: dict[str, None] = dict.fromkeys(nodes.objects)
@@ -88,7 +90,7 @@ class Ledger:
         """Files one change of a pod that is, was or could become ours; tells whether it is of any concern."""
         if old is not None:
             self.strays.pop(old.key, None)
-            if self._claims(old):
+            if self._unread.pop(old.key, None) is None and self._claims(old):
                 self._unfile(old)
         if new is None:
             if old is not None:
@@ -101,6 +103,13 @@ class Ledger:
         else:
             return old is not None and self._claims(old)
         return True
+
+    def read(self, now: float, most: int) -> bool:
+        """Files up to `most` of the pods that were there from the start; tells whether there are more."""
+        for _ in range(min(most, len(self._unread))):
+            _, pod = self._unread.popitem()
+            self.pod_changed(None, pod, now)
+        return bool(self._unread)
 
     def node_changed(self, name: str) -> None:
         self._stale[name] = None

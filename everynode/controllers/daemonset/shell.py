@@ -103,19 +103,17 @@ class DaemonSetController:
         if new is None:
             if old is not None and (gone := self._books.pop(old.key, None)):
                 gone.close()
+                gone.ledger.epoch += 1  # for a sync that is under way
                 self._by_uid.pop(old.metadata.uid, None)
             return
         books = self._books.get(new.key)
         if books is None:
-            ledger = Ledger(new, self._pods, self._nodes)
-            books = Books(ledger, History(self._client, self._revisions))
-            self._books[new.key] = self._by_uid[new.metadata.uid] = books
-            now = self._clock.now()
-            for pod in (
+            known = (
                 *self._pods.by_index("controller", new.metadata.uid),
                 *self._pods.by_index("controller", f"none in {new.metadata.namespace}"),
-            ):
-                ledger.pod_changed(None, pod, now)
+            )
+            books = Books(Ledger(new, self._pods, self._nodes, known), History(self._client, self._revisions))
+            self._books[new.key] = self._by_uid[new.metadata.uid] = books
         elif not books.took_over(new):
             # Our own status came back.
             return
@@ -177,6 +175,7 @@ class DaemonSetController:
             self._tell(ds, "Warning", "SelectingAll", message)
             return
         self.syncs += 1
+        await self._read(ledger)
         if ledger.strays:
             await claim(self._client, ds, PODS, list(ledger.strays.values()))
         if ledger.history_stale:
@@ -206,6 +205,13 @@ class DaemonSetController:
             raise errors[0]
         if plan.more:
             self._queue.add(key)
+
+    async def _read(self, ledger: Ledger) -> None:
+        """Files the pods that were there before the DaemonSet was heard of."""
+        while True:
+            if not ledger.read(self._clock.now(), TURN):
+                return
+            await asyncio.sleep(0)
 
     async def _refresh(self, ledger: Ledger) -> None:
         """Judges all that is stale; when it returns nothing is, and no event has come in between."""
