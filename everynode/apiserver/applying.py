@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 
 from everynode.api import fielderror, schema, status, strict
-from everynode.api.meta_v1 import StatusCause, StatusDetails
+from everynode.api.meta_v1 import ManagedFieldsEntry, StatusCause, StatusDetails
 from everynode.api.schema import Field, Type
 from everynode.apiserver import body
 from everynode.apiserver.call import Call
 from everynode.patch.apply import ApplyConflicts, ApplyError, apply
+from everynode.patch.managed_fields import after_update
 from everynode.values.quantity import QuantityError, canonical
 
 Tree = dict[str, Any]
@@ -56,7 +57,6 @@ def merge(call: Call, wanted: Tree, live: Tree | None, now: str) -> Tree:
     """The object after the apply, its managedFields with it; raises 409 with a cause for each field in dispute."""
     resource = call.resource
     type_ = schema.for_kind(resource.group, resource.version, resource.kind)
-    subresource = call.target.subresource
     try:
         return apply(
             live,
@@ -66,8 +66,8 @@ def merge(call: Call, wanted: Tree, live: Tree | None, now: str) -> Tree:
             api_version=resource.api_version,
             time=now,
             force=call.request.first("force") in ("true", "1"),
-            subresource=subresource,
-            ignored=("spec", "metadata") if subresource == "status" else ("status",) if resource.subresources else (),
+            subresource=call.target.subresource,
+            ignored=_reset_fields(call),
         )
     except ApplyConflicts as error:
         raise status.apply_conflict(
@@ -79,6 +79,37 @@ def merge(call: Call, wanted: Tree, live: Tree | None, now: str) -> Tree:
         ) from None
     except ApplyError as error:
         raise status.bad_request(str(error)) from None
+
+
+def record_update(call: Call, new: Any, old: Any, now: str) -> None:
+    """Tells in an object that somebody applied what a plain write to it takes over; changes `new` in place.
+
+    Objects that nobody ever applied carry no record (the next apply finds all of it owned from before)."""
+    resource = call.resource
+    tracked = after_update(
+        _tree(old),
+        _tree(new),
+        schema.for_kind(resource.group, resource.version, resource.kind),
+        manager=call.field_manager,
+        api_version=resource.api_version,
+        time=now,
+        subresource=call.target.subresource,
+        ignored=_reset_fields(call),
+    )
+    entries = tracked["metadata"].get("managedFields", [])
+    new.metadata.managed_fields = msgspec.json.decode(msgspec.json.encode(entries), type=list[ManagedFieldsEntry])
+
+
+def _tree(obj: Any) -> Tree:
+    tree: Tree = msgspec.json.decode(msgspec.json.encode(obj))
+    return tree
+
+
+def _reset_fields(call: Call) -> tuple[str, ...]:
+    """The members that the URL's part of the object does not change, so that nobody can own them through it."""
+    if call.target.subresource == "status":
+        return ("spec", "metadata")
+    return ("status",) if call.resource.subresources else ()
 
 
 def _with_canonical_quantities(tree: Any, type_: Type | None, kind: str = "object") -> Any:

@@ -53,6 +53,12 @@ class Call:
         return check_dry_run(values)
 
     @property
+    def trusted(self) -> bool:
+        """Whether the body was made by a part of this program, so that only its types are checked."""
+        peer = self.request.peer
+        return peer is not None and peer.in_process
+
+    @property
     def field_manager(self) -> str:
         """The manager that managedFields name: the parameter, else the first word of the User-Agent."""
         given = self.request.first("fieldManager")

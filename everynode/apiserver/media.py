@@ -48,7 +48,7 @@ def parse(header: str) -> Iterator[MediaRange]:
 
 def form_wanted(accept: str) -> Form:
     """The first form in the Accept header that is served; raises 406 when none is."""
-    if not accept:
+    if not accept or accept == JSON:
         return Form.OBJECT
     for media in parse(accept):
         if media.type not in (JSON, "*/*", "application/*"):

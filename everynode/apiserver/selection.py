@@ -123,8 +123,12 @@ def _add_fields(resource: Resource, label_text: str, text: str, terms: list[str]
             )
         if path == "metadata.name" and requirement.equal and not name:
             name = requirement.value
-        elif path in indexed and requirement.equal:
-            terms.append(f"f:{path}={requirement.value}")
+        elif path in indexed:
+            term = f"f:{path}={requirement.value}"
+            if requirement.equal:
+                terms.append(term)
+            else:
+                others.append(_lacks(term))
         else:
             others.append(_field_predicate(resource, path, requirement.value, requirement.equal))
     return name
@@ -133,6 +137,10 @@ def _add_fields(resource: Resource, label_text: str, text: str, terms: list[str]
 def labels_of(entry: Entry) -> dict[str, str]:
     """An entry's labels, read off its facets."""
     return dict(term[2:].split("=", 1) for term in entry.facets if term.startswith("l:"))
+
+
+def _lacks(term: str) -> Predicate:
+    return lambda entry: term not in entry.facets
 
 
 def _field_predicate(resource: Resource, path: str, value: str, equal: bool) -> Predicate:

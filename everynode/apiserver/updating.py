@@ -13,10 +13,17 @@ import msgspec
 
 from everynode.api import schema, scheme, status
 from everynode.api.scheme import Resource
-from everynode.apiserver import applying, body, event_views, media, stored
+from everynode.apiserver import applying, body, event_views, media, status_patch, stored
 from everynode.apiserver.call import Call
 from everynode.apiserver.creating import create_object
-from everynode.apiserver.writing import ATTEMPTS, Writer, ends_with_this_write, prepare_update, refuse_if_invalid
+from everynode.apiserver.writing import (
+    ATTEMPTS,
+    Writer,
+    check_preconditions,
+    ends_with_this_write,
+    prepare_update,
+    refuse_if_invalid,
+)
 from everynode.patch import json_patch, merge, strategic
 from everynode.store.contract import Conflict, Entry
 from everynode.wire.message import Response
@@ -57,11 +64,14 @@ async def patch(writer: Writer, call: Call) -> Response:
     kind = next((each.type for each in media.parse(call.request.headers.get("content-type", ""))), "")
     if kind == APPLY_PATCH:
         return await _apply(writer, call)
+    of_status = status_patch.read(call) if kind == MERGE_PATCH else None
     change = _patch_of(call, kind)
     for _ in range(ATTEMPTS):
         entry = await writer.current(call)
-        tree = change(_shown_tree(call.resource, entry))
         try:
+            if of_status is not None:
+                return await status_patch.replace(writer, call, entry, of_status)
+            tree = change(_shown_tree(call.resource, entry))
             return await _replace(writer, call, entry, _patched(call, tree))
         except Conflict as conflict:
             if conflict.current is None:
@@ -84,21 +94,18 @@ def _patched(call: Call, tree: dict[str, Any]) -> Any:
     return new
 
 
-async def _replace(writer: Writer, call: Call, entry: Entry, new: Any) -> Response:
-    """Writes `new` over `entry` under all the rules; raises Conflict when something else stands there by then."""
+async def _replace(writer: Writer, call: Call, entry: Entry, new: Any, *, applied: bool = False) -> Response:
+    """Writes `new` over `entry` under all the rules; raises Conflict when something else stands there by then.
+
+    `applied` says that `new` already tells who owns its fields."""
     resource = scheme.EVENTS if call.resource is scheme.EVENTS_V1 else call.resource
     old = stored.decode(resource, entry)
-    named = new.metadata.resource_version
-    if named not in ("", "0") and named != str(entry.revision):
-        raise status.conflict(call.resource, call.target.name, status.OBJECT_MODIFIED)
-    new.metadata.resource_version = str(entry.revision)
-    if new.metadata.uid and new.metadata.uid != old.metadata.uid:
-        raise status.conflict(
-            call.resource,
-            call.target.name,
-            f"Precondition failed: UID in precondition: {new.metadata.uid}, UID in object meta: {old.metadata.uid}",
-        )
+    metadata = new.metadata
+    check_preconditions(call, entry, old, metadata.uid, metadata.resource_version)
+    metadata.resource_version = str(entry.revision)
     refuse_if_invalid(resource, call.target.name, prepare_update(resource, call.target.subresource, new, old))
+    if not applied and old.metadata.managed_fields:
+        applying.record_update(call, new, old, writer.now())
     value = stored.encode(resource, new)
     if ends_with_this_write(new):
         return await writer.remove(call, entry, value)
@@ -176,7 +183,7 @@ async def _apply(writer: Writer, call: Call) -> Response:
             return await create_object(writer, call, resource, body.convert_object(call, resource, tree))
         tree = applying.merge(call, wanted, stored.tree(resource, entry), writer.now())
         try:
-            return await _replace(writer, call, entry, _patched(call, tree))
+            return await _replace(writer, call, entry, _patched(call, tree), applied=True)
         except Conflict:
             continue
     raise status.conflict(resource, call.target.name, status.OBJECT_MODIFIED)

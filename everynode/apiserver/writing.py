@@ -105,6 +105,15 @@ def prepare_update(resource: Resource, subresource: str, new: Any, old: Any) -> 
     return validation.on_update(resource, new, old)
 
 
+def check_preconditions(call: Call, entry: Entry, old: Any, uid: str, revision: str) -> None:
+    """Raises the 409 that tells that the write was meant for another object, or for another version of it."""
+    if revision not in ("", "0") and revision != str(entry.revision):
+        raise status.conflict(call.resource, call.target.name, status.OBJECT_MODIFIED)
+    if uid and uid != old.metadata.uid:
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old.metadata.uid}"
+        raise status.conflict(call.resource, call.target.name, why)
+
+
 def keep_system_metadata(new: Any, old: Any) -> None:
     """What the server set at creation stays; a client may leave it out, and validation refuses a change of it."""
     fresh, kept = new.metadata, old.metadata

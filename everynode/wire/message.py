@@ -20,6 +20,8 @@ class Peer:
 
     name: str
     groups: tuple[str, ...] = ()
+    # A part of this very program: what it sends was made from our own structs, so it is not searched for unknown fields.
+    in_process: bool = False
 
 
 @dataclass(slots=True)

@@ -95,3 +95,18 @@ async def test_a_manager_has_to_say_who_it_is(api: Caller, path: str) -> None:
     assert refused.body["message"] == (
         'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
     )
+
+
+async def test_a_plain_write_takes_over_what_it_changes(api: Caller, core: str) -> None:
+    path = f"{core}/configmaps/shared"
+    wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shared"}, "data": {"a": "1", "b": "1"}}
+    applying = {"kind": "application/apply-patch+yaml", "fieldManager": "owner"}
+    await api.must("PATCH", path, wanted, **applying)
+    await api.must("PATCH", path, {"data": {"a": "2"}}, kind="application/merge-patch+json", fieldManager="other")
+    shown = (await api.get(path)).body
+    owned = {entry["manager"]: sorted(entry["fieldsV1"]["f:data"]) for entry in shown["metadata"]["managedFields"]}
+    assert owned["other"] == ["f:a"]
+    assert "f:a" not in owned["owner"]
+    refused = await api.call("PATCH", path, wanted, **applying)
+    assert refused.code == 409
+    assert 'conflict with "other"' in refused.body["message"]
