@@ -390,7 +390,7 @@ async def test_nothing_is_done_for_a_daemon_set_that_is_being_deleted(here: Aren
     assert await here.status() == status
 
 
-@played(3)
+@played(130)
 async def test_a_settled_cluster_is_not_touched_by_a_restart(here: Arena) -> None:
     await here.create()
     await here.roll_out()
