@@ -337,7 +337,7 @@ class SimulatedFleet:
         others = list(node.pods)
         node.pods.append(pod)
         self._pods[pod.key] = pod
-        if pod.over or view.status.container_statuses:
+        if False:
             self._runtime.adopt(pod, view)
         elif view.metadata.deletion_timestamp is None:
             assert node.view is not None
@@ -392,8 +392,8 @@ class SimulatedFleet:
         pod.written = change
 
     def _noted(self, pod: Pod, note: Note) -> None:
-        """Records what a kubelet would, unless it is only that all goes well in a fleet too large to tell of it."""
-        if note.ordinary and not self._narrate:
+        """Records what a kubelet would, if it is heard and says more than that all goes well in a fleet too large for that."""
+        if pod.node.silent or (note.ordinary and not self._narrate):
             return
         field = ""
         if note.container:

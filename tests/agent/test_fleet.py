@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,15 +25,26 @@ from everynode.client.client import Client
 from everynode.reconcile.recorder import Recorder
 from everynode.store.contract import Store
 from everynode.store.memory import memory_store
+from everynode.values import timestamps
 from everynode.wire.message import Peer
 
-DEADLINE = 20.0
+DEADLINE = 3.0
+
+
+class LaterClock(SystemClock):
+    """A clock that may be moved on."""
+
+    later = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.later
 
 
 class World:
     """An API without controllers, and fleets that come and go."""
 
     def __init__(self, store: Store) -> None:
+        self.clock = LaterClock()
         self.api = ApiServer(store, clock=SystemClock(), ids=Ids())
         self.client = Client(self.api, peer=Peer("tester", ("system:masters",)))
 
@@ -59,10 +71,14 @@ class World:
         return {event["reason"] for event in await self.items(EVENTS)}
 
     @asynccontextmanager
-    async def fleet(self, count: int, book: RuleBook | None = None, **options: Any) -> AsyncIterator[SimulatedFleet]:
+    async def fleet(
+        self, count: int, book: RuleBook | None = None, *, later: float = 0.0, **options: Any
+    ) -> AsyncIterator[SimulatedFleet]:
+        """A fleet whose process runs `later` seconds after now."""
         client = Client(self.api, peer=Peer("system:nodes", ("system:masters",)))
         recorder = Recorder(client, "kubelet", clock=SystemClock())
-        fleet = SimulatedFleet(client, recorder, SystemClock(), Ids(), count, book, **options)
+        self.clock.later = later
+        fleet = SimulatedFleet(client, recorder, self.clock, Ids(), count, book, **options)
         running = asyncio.ensure_future(fleet.run())
         opening = asyncio.ensure_future(self._open_nodes())
         try:
@@ -176,7 +192,7 @@ async def test_a_settled_cluster_is_left_as_it_is_by_a_restart(world: World) -> 
         await eventually(lambda: is_ready(world, "web"))
         await eventually(lambda: _has(world, {"Started"}))
     before = [one["metadata"]["resourceVersion"] for kind in (NODES, PODS) for one in await world.items(kind)]
-    async with world.fleet(2) as fleet:
+    async with world.fleet(2, later=100.0) as fleet:
         await asyncio.wait_for(fleet.ready.wait(), DEADLINE)
         await world.pod("late", node="node-00001")
         await eventually(lambda: is_ready(world, "late"))
@@ -246,9 +262,12 @@ async def test_a_silent_machine_does_nothing_and_catches_up(world: World, tmp_pa
         await world.pod("heard")
         await eventually(lambda: is_ready(world, "heard"))
         assert not await is_ready(world, "unheard")
+        world.clock.later, woken = 1000.0, time.time() + 900.0
         path.write_text("rules: []")
         book.look()
         await eventually(lambda: is_ready(world, "unheard"))
+        started = (await world.get(PODS, "unheard"))["status"]["startTime"]
+        assert timestamps.parse(started) > woken, "it heard of the pod only when it woke"
 
 
 async def _registered(world: World, count: int) -> bool:

@@ -131,6 +131,12 @@ def test_what_exits_at_once_is_never_ready() -> None:
         assert conditions(lived.go(1))["Ready"] == "False"
 
 
+def test_what_exits_before_it_is_ready_is_never_ready() -> None:
+    lived = Lived(view(), {"app": Script(ready=5, exit_after=1, exit_code=1)})
+    assert waits_for(lived.go(4)) == "CrashLoopBackOff"
+    assert conditions(lived.go(400))["Ready"] == "False"
+
+
 @pytest.mark.parametrize(
     ("policy", "code", "phase", "reason"),
     [
