@@ -26,7 +26,8 @@ from everynode.assemble.cluster import Cluster
 from everynode.assemble.config import Config
 from everynode.client.client import Client
 
-SIZES = (100, 1000)
+# Both above the size up to which simulated nodes narrate every start and stop in events.
+SIZES = (200, 1000)
 NAME, NAMESPACE = "agent", "default"
 # Nobody waits longer for a rollout of these sizes; a bench that does has found a fault.
 LONGEST_SECONDS = 300.0
