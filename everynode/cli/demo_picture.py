@@ -115,6 +115,7 @@ class Fleet:
 
     def __init__(self, nodes: list[str], pods: Mapping[str, PodView], revisions: Mapping[str, RevisionView]) -> None:
         self._nodes, self._pods, self._revisions = nodes, pods, revisions
+        self._numbers: dict[str, int] = {}
         self.rows = [Row(node) for node in nodes]
         self.changed: Callable[[list[Row]], None] = lambda rows: None
         # While a rollout is watched, the most nodes that were without a ready pod at any moment of it.
@@ -131,7 +132,8 @@ class Fleet:
 
     def seen(self, *_: object) -> None:
         """A pod or a revision has changed: the rows are worked out anew."""
-        numbers = {one.metadata.labels.get(HASH, ""): one.revision for one in self._revisions.values()}
+        # Revisions go before the pods that were made from them; their numbers are remembered.
+        self._numbers |= {one.metadata.labels.get(HASH, ""): one.revision for one in self._revisions.values()}
         rows = {node: Row(node) for node in self._nodes}
         # Of two pods on one node the younger is shown, unless it is the only one that is ready.
         for pod in sorted(self._pods.values(), key=lambda one: (one.ready, one.metadata.creation_timestamp or "")):
@@ -139,7 +141,7 @@ class Fleet:
                 rows[pod.spec.node_name] = Row(
                     pod.spec.node_name,
                     pod.metadata.name,
-                    numbers.get(pod.metadata.labels.get(HASH, ""), 0),
+                    self._numbers.get(pod.metadata.labels.get(HASH, ""), 0),
                     pod.spec.containers[0].image.rpartition(":")[2] if pod.spec.containers else "",
                     pod.state,
                     pod.ready and pod.metadata.deletion_timestamp is None,
