@@ -69,7 +69,8 @@ def already_exists(resource: Resource, name: str) -> ApiError:
 
 
 def generate_name_exhausted(resource: Resource, name: str) -> ApiError:
-    message = f'{resource.group_resource} "{name}" already exists, the server was not able to generate a unique name for the object'
+    why = "the server was not able to generate a unique name for the object"
+    message = f'{resource.group_resource} "{name}" already exists, {why}'
     return failure(409, "AlreadyExists", message, _details(resource, name))
 
 

@@ -6,6 +6,7 @@ A change is a dotted path (`spec.containers.0.image`) and the value that is put 
 from __future__ import annotations
 
 import copy
+import enum
 from typing import Any
 
 import msgspec
@@ -14,7 +15,15 @@ from everynode.api import defaults, validation
 from everynode.api.scheme import Resource
 
 Manifest = dict[str, Any]
-REMOVED = object()
+
+
+class Removed(enum.Enum):
+    """A word whose representation is the same in every process: it is part of the names of tests."""
+
+    REMOVED = "removed"
+
+
+REMOVED = Removed.REMOVED
 
 STORED = {"resourceVersion": "1", "uid": "a-uid", "creationTimestamp": "2026-01-01T00:00:00Z"}
 
