@@ -44,8 +44,12 @@ class Watched:
 
     async def settle(self) -> list[str]:
         """What was told since last time, once the informer has seen all there is."""
-        while self.informer.seen_revision < self.shelf.revision:  # noqa: ASYNC110 (time is virtual)
+        for _ in range(1000):
+            if self.informer.seen_revision >= self.shelf.revision:
+                break
             await asyncio.sleep(0.1)
+        else:
+            raise AssertionError(f"seen {self.informer.seen_revision} of {self.shelf.revision}")
         told, self.told = self.told, []
         return told
 
