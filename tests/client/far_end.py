@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import ipaddress
 from contextlib import aclosing
@@ -112,8 +113,9 @@ def site(handler: Handler) -> web.Application:
                 if chunk == CUT:
                     request.transport.abort()
                     break
-                # Split where no line ends, as a network may.
+                # Split where no line ends, and apart, as a network may.
                 await stream.write(chunk[:7])
+                await asyncio.sleep(0.01)
                 await stream.write(chunk[7:])
         return stream
 
