@@ -170,7 +170,7 @@ def test_server_side_apply(kubectl: Kubectl, tmp_path: Path) -> None:
     ("change", "said"),
     [
         ({"selector": {"matchLabels": {"a": "b"}}}, "`selector` does not match template `labels`"),
-        ({"updateStrategy": {"rollingUpdate": {"maxUnavailable": 0}}}, "rollingUpdate.maxUnavailable: Required value: cannot be 0 when maxSurge is 0"),
+        ({"updateStrategy": {"rollingUpdate": {"maxUnavailable": 0}}}, "Required value: cannot be 0 when maxSurge is 0"),
         ({"updateStrategy": {"rollingUpdate": {"maxSurge": 1}}}, "may not be set when maxUnavailable is non-zero"),
         ({"updateStrategy": {"rollingUpdate": {"maxUnavailable": "101%"}}}, "must not be greater than 100%"),
         ({"updateStrategy": {"type": "Sometimes"}}, "spec.updateStrategy: Unsupported value: "),
