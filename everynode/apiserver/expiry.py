@@ -69,18 +69,18 @@ class EventExpiry:
     async def _follow(self, watch: Watch) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            await self._take_away()
             try:
                 async with asyncio.timeout_at(loop.time() + NAP_SECONDS):
                     events = await watch.next()
-                if not events:
-                    return
             except TimeoutError:
-                events = []
+                continue
+            if not events:
+                return
             for event in events:
                 self._ends.pop(event.key, None)
                 if event.after is not None:
                     self._ends[event.key] = (self._clock.now() + LIFE_SECONDS, event.revision)
-            await self._take_away()
 
     async def _take_away(self) -> None:
         for _ in range(MOST_AT_ONCE):
