@@ -337,7 +337,7 @@ class SimulatedFleet:
         others = list(node.pods)
         node.pods.append(pod)
         self._pods[pod.key] = pod
-        if False:
+        if pod.over or view.status.container_statuses:
             self._runtime.adopt(pod, view)
         elif view.metadata.deletion_timestamp is None:
             assert node.view is not None

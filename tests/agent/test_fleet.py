@@ -28,7 +28,7 @@ from everynode.store.memory import memory_store
 from everynode.values import timestamps
 from everynode.wire.message import Peer
 
-DEADLINE = 3.0
+DEADLINE = 20.0
 
 
 class LaterClock(SystemClock):
