@@ -315,7 +315,7 @@ class SimulatedFleet:
             return
         if pod is None:
             pod = self._take(node, new)
-        elif new.metadata.generation != pod.generation:
+        elif new.metadata.generation != pod.generation and new.metadata.deletion_timestamp is None:
             pod.generation = new.metadata.generation
             self._runtime.change(pod, self._templates.of(new))
         pod.finalizers = bool(new.metadata.finalizers)
