@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import msgspec
+from virtual_time import LoopClock
 
 from everynode.api.scheme import (
     CONTROLLER_REVISIONS,
@@ -36,37 +37,6 @@ from everynode.wire.message import Handler, Peer, Request, Response
 
 NS = "default"
 Json = dict[str, Any]
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """Time stands still while there is work and jumps to the next timer when there is none."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.moment = 0.0
-
-    def time(self) -> float:
-        return self.moment
-
-    def _run_once(self) -> None:
-        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
-            self.moment = max(self.moment, self._scheduled[0].when())  # type: ignore[attr-defined]
-        super()._run_once()  # type: ignore[misc]
-
-
-class LoopClock:
-    """Wall time that goes with the running loop's."""
-
-    EPOCH = 1_800_000_000.0
-
-    def now(self) -> float:
-        return self.EPOCH + asyncio.get_running_loop().time()
-
-
-def virtually(main: Coroutine[Any, Any, None]) -> None:
-    """Runs a test on a loop of its own whose time jumps."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        runner.run(main)
 
 
 class Wire:
