@@ -51,6 +51,11 @@ class Resource:
         return self.kind.lower()
 
     @property
+    def is_review(self) -> bool:
+        """Whether objects of the kind are asked and answered, and never stored."""
+        return self.verbs == CREATE_ONLY
+
+    @property
     def api_version(self) -> str:
         """`v1` for the core group, `apps/v1` for others: what `apiVersion` says."""
         return f"{self.group}/{self.version}" if self.group else self.version

@@ -44,7 +44,7 @@ class Admission:
 
     async def admit_create(self, resource: Resource, obj: Any) -> None:
         """Completes the object in place; raises ApiError when it may not be created."""
-        if resource.namespaced and resource.verbs is not scheme.CREATE_ONLY:
+        if resource.namespaced and not resource.is_review:
             await self._namespace_takes(resource, obj.metadata.name, obj.metadata.namespace)
         if resource is scheme.PODS:
             await self._service_account(obj)

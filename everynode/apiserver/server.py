@@ -104,7 +104,7 @@ class ApiServer:
         access.authorize(call.user, wanted)
         if verb not in resource.verbs:
             raise status.method_not_allowed(resource, verb)
-        if "create" in resource.verbs and len(resource.verbs) == 1:
+        if resource.is_review:
             return access.review(call)
         if target.subresource:
             return await self._serve_subresource(call, verb)
