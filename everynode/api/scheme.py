@@ -120,6 +120,15 @@ SELF_SUBJECT_ACCESS_REVIEWS = Resource(
     False,
     verbs=CREATE_ONLY,
 )
+SELF_SUBJECT_RULES_REVIEWS = Resource(
+    "authorization.k8s.io",
+    "v1",
+    "SelfSubjectRulesReview",
+    "selfsubjectrulesreviews",
+    authorization_v1.SelfSubjectRulesReview,
+    False,
+    verbs=CREATE_ONLY,
+)
 SELF_SUBJECT_REVIEWS = Resource(
     "authentication.k8s.io",
     "v1",
@@ -144,6 +153,7 @@ RESOURCES: tuple[Resource, ...] = (
     EVENTS_V1,
     SELF_SUBJECT_REVIEWS,
     SELF_SUBJECT_ACCESS_REVIEWS,
+    SELF_SUBJECT_RULES_REVIEWS,
     LEASES,
     PRIORITY_CLASSES,
 )

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 from everynode.api import scheme, status
 from everynode.api.authentication_v1 import SelfSubjectReview, SelfSubjectReviewStatus, UserInfo
-from everynode.api.authorization_v1 import SelfSubjectAccessReview, SubjectAccessReviewStatus
+from everynode.api.authorization_v1 import (
+    NonResourceRule,
+    ResourceRule,
+    SelfSubjectAccessReview,
+    SelfSubjectRulesReview,
+    SubjectAccessReviewStatus,
+    SubjectRulesReviewStatus,
+)
 from everynode.api.fielderror import invalid
 from everynode.api.meta_v1 import StatusDetails
 from everynode.apiserver import body, media
@@ -23,7 +30,7 @@ AUTHENTICATED = "system:authenticated"
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 
 # What everybody may ask about themselves.
-_OWN_REVIEWS = frozenset({scheme.SELF_SUBJECT_ACCESS_REVIEWS.plural, scheme.SELF_SUBJECT_REVIEWS.plural})
+_OWN_REVIEWS = tuple(resource.plural for resource in scheme.RESOURCES if resource.is_review)
 # What anybody may read, also without saying who it is.
 PUBLIC_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/version"})
 _SHAPE_PREFIXES = ("/api", "/apis", "/openapi", "/livez", "/readyz", "/healthz", "/version")
@@ -81,10 +88,12 @@ def authorize(user: User, wanted: Attributes) -> None:
 
 
 def review(call: Call) -> Response:
-    """Answers a SelfSubjectAccessReview or a SelfSubjectReview; nothing is stored."""
+    """Answers a review of what its sender is or may do; nothing is stored."""
     asked = body.read_object(call, call.resource)
     if call.resource is scheme.SELF_SUBJECT_REVIEWS:
         return _who_am_i(call, asked)
+    if call.resource is scheme.SELF_SUBJECT_RULES_REVIEWS:
+        return _what_may_i(call, asked)
     return _may_i(call, asked)
 
 
@@ -108,4 +117,18 @@ def _may_i(call: Call, asked: SelfSubjectAccessReview) -> Response:
         assert path is not None
         wanted = Attributes(path.verb, path=path.path)
     asked.status = SubjectAccessReviewStatus(allowed=is_allowed(call.user, wanted))
+    return media.document(201, asked)
+
+
+def _what_may_i(call: Call, asked: SelfSubjectRulesReview) -> Response:
+    if MASTERS in call.user.groups:
+        rules = [ResourceRule(verbs=["*"], api_groups=["*"], resources=["*"])]
+        paths = NonResourceRule(verbs=["*"], non_resource_urls=["*"])
+    else:
+        groups = sorted({resource.group for resource in scheme.RESOURCES if resource.is_review})
+        rules = [ResourceRule(verbs=["create"], api_groups=groups, resources=sorted(_OWN_REVIEWS))]
+        paths = NonResourceRule(
+            verbs=["get"], non_resource_urls=[url for prefix in _SHAPE_PREFIXES for url in (prefix, f"{prefix}/*")]
+        )
+    asked.status = SubjectRulesReviewStatus(resource_rules=rules, non_resource_rules=[paths])
     return media.document(201, asked)

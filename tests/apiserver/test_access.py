@@ -45,6 +45,20 @@ async def test_reviews_tell_what_is_allowed(api: Caller, groups: tuple[str, ...]
     assert (answer.code, answer.body["status"]["allowed"]) == (201, allowed)
 
 
+@pytest.mark.parametrize(("groups", "verbs"), [(("system:masters",), ["*"]), ((), ["create"])])
+async def test_reviews_list_what_is_allowed(api: Caller, groups: tuple[str, ...], verbs: list[str]) -> None:
+    api.peer = Peer("jane", groups)
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": "default"},
+    }
+    answer = await api.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review)
+    assert answer.code == 201
+    assert [rule["verbs"] for rule in answer.body["status"]["resourceRules"]] == [verbs]
+    assert answer.body["status"]["nonResourceRules"][0]["nonResourceURLs"]
+
+
 async def test_who_am_i(api: Caller) -> None:
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     answer = await api.call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
