@@ -65,7 +65,7 @@ def modules(types: dict[str, GoType], fields: dict[str, list[GoField]]) -> Itera
 
 def _class(name: str, fields: list[GoField], module: str) -> str:
     lines = [
-        f'class {name.rsplit(".", 1)[-1]}(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):',
+        f'class {name.rsplit(".", 1)[-1]}(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):',
         *(f"    {_line(field, module)}" for field in fields),
     ]
     return "\n".join(lines if fields else [*lines, "    pass"]) + "\n"

@@ -8,17 +8,17 @@ import msgspec
 from everynode.api import core_v1, meta_v1
 
 
-class RollingUpdateDaemonSet(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class RollingUpdateDaemonSet(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     max_unavailable: int | str | None = None
     max_surge: int | str | None = None
 
 
-class DaemonSetUpdateStrategy(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class DaemonSetUpdateStrategy(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     type: str = ""
     rolling_update: RollingUpdateDaemonSet | None = None
 
 
-class DaemonSetSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class DaemonSetSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     selector: meta_v1.LabelSelector | None = None
     template: core_v1.PodTemplateSpec = msgspec.field(default_factory=core_v1.PodTemplateSpec)
     update_strategy: DaemonSetUpdateStrategy = msgspec.field(default_factory=DaemonSetUpdateStrategy)
@@ -26,7 +26,7 @@ class DaemonSetSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="ca
     revision_history_limit: int | None = None
 
 
-class DaemonSetCondition(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class DaemonSetCondition(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     type: str = msgspec.field(default_factory=str)
     status: str = msgspec.field(default_factory=str)
     last_transition_time: str | None = None
@@ -34,7 +34,7 @@ class DaemonSetCondition(msgspec.Struct, omit_defaults=True, kw_only=True, renam
     message: str = ""
 
 
-class DaemonSetStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class DaemonSetStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     current_number_scheduled: int = msgspec.field(default_factory=int)
     number_misscheduled: int = msgspec.field(default_factory=int)
     desired_number_scheduled: int = msgspec.field(default_factory=int)
@@ -47,7 +47,7 @@ class DaemonSetStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="
     conditions: list[DaemonSetCondition] = []
 
 
-class DaemonSet(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class DaemonSet(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
@@ -55,7 +55,7 @@ class DaemonSet(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"
     status: DaemonSetStatus = msgspec.field(default_factory=DaemonSetStatus)
 
 
-class ControllerRevision(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ControllerRevision(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)

@@ -9,44 +9,44 @@ import msgspec
 from everynode.api import meta_v1
 
 
-class UserInfo(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class UserInfo(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     username: str = ""
     uid: str = ""
     groups: list[str] = []
     extra: dict[str, list[str]] = {}
 
 
-class SelfSubjectReviewStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SelfSubjectReviewStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     user_info: UserInfo = msgspec.field(default_factory=UserInfo)
 
 
-class SelfSubjectReview(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SelfSubjectReview(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
     status: SelfSubjectReviewStatus = msgspec.field(default_factory=SelfSubjectReviewStatus)
 
 
-class BoundObjectReference(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class BoundObjectReference(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     name: str = ""
     uid: str = ""
 
 
-class TokenRequestSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class TokenRequestSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     audiences: list[str] = msgspec.field(default_factory=lambda: [])
     expiration_seconds: int | None = None
     bound_object_ref: BoundObjectReference | None = None
     attestations: dict[str, list[str]] = {}
 
 
-class TokenRequestStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class TokenRequestStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     token: str = msgspec.field(default_factory=str)
     expiration_timestamp: str | None = None
 
 
-class TokenRequest(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class TokenRequest(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
@@ -54,19 +54,19 @@ class TokenRequest(msgspec.Struct, omit_defaults=True, kw_only=True, rename="cam
     status: TokenRequestStatus = msgspec.field(default_factory=TokenRequestStatus)
 
 
-class TokenReviewSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class TokenReviewSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     token: str = ""
     audiences: list[str] = []
 
 
-class TokenReviewStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class TokenReviewStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     authenticated: bool = False
     user: UserInfo = msgspec.field(default_factory=UserInfo)
     audiences: list[str] = []
     error: str = ""
 
 
-class TokenReview(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class TokenReview(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)

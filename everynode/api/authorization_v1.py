@@ -9,17 +9,17 @@ import msgspec
 from everynode.api import meta_v1
 
 
-class FieldSelectorAttributes(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class FieldSelectorAttributes(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     raw_selector: str = ""
     requirements: list[meta_v1.FieldSelectorRequirement] = []
 
 
-class LabelSelectorAttributes(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class LabelSelectorAttributes(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     raw_selector: str = ""
     requirements: list[meta_v1.LabelSelectorRequirement] = []
 
 
-class ResourceAttributes(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ResourceAttributes(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     namespace: str = ""
     verb: str = ""
     group: str = ""
@@ -31,24 +31,24 @@ class ResourceAttributes(msgspec.Struct, omit_defaults=True, kw_only=True, renam
     label_selector: LabelSelectorAttributes | None = None
 
 
-class NonResourceAttributes(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NonResourceAttributes(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     path: str = ""
     verb: str = ""
 
 
-class SelfSubjectAccessReviewSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SelfSubjectAccessReviewSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     resource_attributes: ResourceAttributes | None = None
     non_resource_attributes: NonResourceAttributes | None = None
 
 
-class SubjectAccessReviewStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SubjectAccessReviewStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     allowed: bool = msgspec.field(default_factory=bool)
     denied: bool = False
     reason: str = ""
     evaluation_error: str = ""
 
 
-class SelfSubjectAccessReview(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SelfSubjectAccessReview(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
@@ -56,7 +56,7 @@ class SelfSubjectAccessReview(msgspec.Struct, omit_defaults=True, kw_only=True, 
     status: SubjectAccessReviewStatus = msgspec.field(default_factory=SubjectAccessReviewStatus)
 
 
-class SubjectAccessReviewSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SubjectAccessReviewSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     resource_attributes: ResourceAttributes | None = None
     non_resource_attributes: NonResourceAttributes | None = None
     user: str = ""
@@ -65,7 +65,7 @@ class SubjectAccessReviewSpec(msgspec.Struct, omit_defaults=True, kw_only=True, 
     uid: str = ""
 
 
-class SubjectAccessReview(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SubjectAccessReview(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
@@ -73,30 +73,30 @@ class SubjectAccessReview(msgspec.Struct, omit_defaults=True, kw_only=True, rena
     status: SubjectAccessReviewStatus = msgspec.field(default_factory=SubjectAccessReviewStatus)
 
 
-class SelfSubjectRulesReviewSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SelfSubjectRulesReviewSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     namespace: str = ""
 
 
-class ResourceRule(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ResourceRule(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     verbs: list[str] = msgspec.field(default_factory=lambda: [])
     api_groups: list[str] = []
     resources: list[str] = []
     resource_names: list[str] = []
 
 
-class NonResourceRule(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NonResourceRule(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     verbs: list[str] = msgspec.field(default_factory=lambda: [])
     non_resource_urls: list[str] = msgspec.field(default_factory=list, name="nonResourceURLs")
 
 
-class SubjectRulesReviewStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SubjectRulesReviewStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     resource_rules: list[ResourceRule] = msgspec.field(default_factory=lambda: [])
     non_resource_rules: list[NonResourceRule] = msgspec.field(default_factory=lambda: [])
     incomplete: bool = msgspec.field(default_factory=bool)
     evaluation_error: str = ""
 
 
-class SelfSubjectRulesReview(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SelfSubjectRulesReview(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)

@@ -8,7 +8,7 @@ import msgspec
 from everynode.api import meta_v1
 
 
-class LeaseSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class LeaseSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     holder_identity: str | None = None
     lease_duration_seconds: int | None = None
     acquire_time: str | None = None
@@ -18,7 +18,7 @@ class LeaseSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"
     preferred_holder: str | None = None
 
 
-class Lease(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Lease(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)

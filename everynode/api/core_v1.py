@@ -9,11 +9,11 @@ import msgspec
 from everynode.api import meta_v1
 
 
-class NamespaceSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NamespaceSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     finalizers: list[str] = []
 
 
-class NamespaceCondition(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NamespaceCondition(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     type: str = msgspec.field(default_factory=str)
     status: str = msgspec.field(default_factory=str)
     last_transition_time: str | None = None
@@ -21,12 +21,12 @@ class NamespaceCondition(msgspec.Struct, omit_defaults=True, kw_only=True, renam
     message: str = ""
 
 
-class NamespaceStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NamespaceStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     phase: str = ""
     conditions: list[NamespaceCondition] = []
 
 
-class Namespace(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Namespace(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
@@ -34,14 +34,14 @@ class Namespace(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"
     status: NamespaceStatus = msgspec.field(default_factory=NamespaceStatus)
 
 
-class Taint(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Taint(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     key: str = msgspec.field(default_factory=str)
     value: str = ""
     effect: str = msgspec.field(default_factory=str)
     time_added: str | None = None
 
 
-class ConfigMapNodeConfigSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ConfigMapNodeConfigSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     namespace: str = msgspec.field(default_factory=str)
     name: str = msgspec.field(default_factory=str)
     uid: str = ""
@@ -49,15 +49,15 @@ class ConfigMapNodeConfigSource(msgspec.Struct, omit_defaults=True, kw_only=True
     kubelet_config_key: str = msgspec.field(default_factory=str)
 
 
-class NodeConfigSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeConfigSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     config_map: ConfigMapNodeConfigSource | None = None
 
 
-class NodePodPreemptionPolicy(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodePodPreemptionPolicy(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     disable_resize_preemption: list[str] = []
 
 
-class NodeSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     pod_cidr: str = msgspec.field(default="", name="podCIDR")
     pod_cidrs: list[str] = msgspec.field(default_factory=list, name="podCIDRs")
     provider_id: str = msgspec.field(default="", name="providerID")
@@ -68,7 +68,7 @@ class NodeSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel")
     pod_preemption_policy: NodePodPreemptionPolicy | None = None
 
 
-class NodeCondition(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeCondition(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     type: str = msgspec.field(default_factory=str)
     status: str = msgspec.field(default_factory=str)
     last_heartbeat_time: str | None = None
@@ -77,24 +77,24 @@ class NodeCondition(msgspec.Struct, omit_defaults=True, kw_only=True, rename="ca
     message: str = ""
 
 
-class NodeAddress(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeAddress(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     type: str = msgspec.field(default_factory=str)
     address: str = msgspec.field(default_factory=str)
 
 
-class DaemonEndpoint(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class DaemonEndpoint(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     port: int = msgspec.field(default_factory=int, name="Port")
 
 
-class NodeDaemonEndpoints(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeDaemonEndpoints(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kubelet_endpoint: DaemonEndpoint = msgspec.field(default_factory=DaemonEndpoint)
 
 
-class NodeSwapStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeSwapStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     capacity: int | None = None
 
 
-class NodeSystemInfo(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeSystemInfo(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     machine_id: str = msgspec.field(default_factory=str, name="machineID")
     system_uuid: str = msgspec.field(default_factory=str, name="systemUUID")
     boot_id: str = msgspec.field(default_factory=str, name="bootID")
@@ -109,38 +109,38 @@ class NodeSystemInfo(msgspec.Struct, omit_defaults=True, kw_only=True, rename="c
     running_in_user_namespace: bool | None = None
 
 
-class ContainerImage(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ContainerImage(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     names: list[str] = msgspec.field(default_factory=lambda: [])
     size_bytes: int = 0
 
 
-class AttachedVolume(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class AttachedVolume(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     device_path: str = msgspec.field(default_factory=str)
 
 
-class NodeConfigStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeConfigStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     assigned: NodeConfigSource | None = None
     active: NodeConfigSource | None = None
     last_known_good: NodeConfigSource | None = None
     error: str = ""
 
 
-class NodeRuntimeHandlerFeatures(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeRuntimeHandlerFeatures(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     recursive_read_only_mounts: bool | None = None
     user_namespaces: bool | None = None
 
 
-class NodeRuntimeHandler(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeRuntimeHandler(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     features: NodeRuntimeHandlerFeatures | None = None
 
 
-class NodeFeatures(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeFeatures(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     supplemental_groups_policy: bool | None = None
 
 
-class NodeStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     capacity: dict[str, str | int | float] = {}
     allocatable: dict[str, str | int | float] = {}
     phase: str = ""
@@ -157,7 +157,7 @@ class NodeStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel
     declared_features: list[str] = []
 
 
-class Node(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Node(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
@@ -165,45 +165,45 @@ class Node(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
     status: NodeStatus = msgspec.field(default_factory=NodeStatus)
 
 
-class HostPathVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class HostPathVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     path: str = msgspec.field(default_factory=str)
     type: str | None = None
 
 
-class EmptyDirVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class EmptyDirVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     medium: str = ""
     size_limit: str | int | float | None = None
     mode: int | None = None
 
 
-class GCEPersistentDiskVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class GCEPersistentDiskVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     pd_name: str = msgspec.field(default_factory=str)
     fs_type: str = ""
     partition: int = 0
     read_only: bool = False
 
 
-class AWSElasticBlockStoreVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class AWSElasticBlockStoreVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     volume_id: str = msgspec.field(default_factory=str, name="volumeID")
     fs_type: str = ""
     partition: int = 0
     read_only: bool = False
 
 
-class GitRepoVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class GitRepoVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     repository: str = msgspec.field(default_factory=str)
     revision: str = ""
     directory: str = ""
 
 
-class KeyToPath(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class KeyToPath(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     key: str = msgspec.field(default_factory=str)
     path: str = msgspec.field(default_factory=str)
     mode: int | None = None
     user: int | None = None
 
 
-class SecretVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SecretVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     secret_name: str = ""
     items: list[KeyToPath] = []
     default_mode: int | None = None
@@ -211,17 +211,17 @@ class SecretVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, renam
     default_user: int | None = None
 
 
-class NFSVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NFSVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     server: str = msgspec.field(default_factory=str)
     path: str = msgspec.field(default_factory=str)
     read_only: bool = False
 
 
-class LocalObjectReference(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class LocalObjectReference(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = ""
 
 
-class ISCSIVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ISCSIVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     target_portal: str = msgspec.field(default_factory=str)
     iqn: str = msgspec.field(default_factory=str)
     lun: int = msgspec.field(default_factory=int)
@@ -235,18 +235,18 @@ class ISCSIVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename
     initiator_name: str | None = None
 
 
-class GlusterfsVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class GlusterfsVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     endpoints: str = msgspec.field(default_factory=str)
     path: str = msgspec.field(default_factory=str)
     read_only: bool = False
 
 
-class PersistentVolumeClaimVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PersistentVolumeClaimVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     claim_name: str = msgspec.field(default_factory=str)
     read_only: bool = False
 
 
-class RBDVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class RBDVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     monitors: list[str] = msgspec.field(default_factory=lambda: [])
     image: str = msgspec.field(default_factory=str)
     fs_type: str = ""
@@ -257,7 +257,7 @@ class RBDVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="
     read_only: bool = False
 
 
-class FlexVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class FlexVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     driver: str = msgspec.field(default_factory=str)
     fs_type: str = ""
     secret_ref: LocalObjectReference | None = None
@@ -265,14 +265,14 @@ class FlexVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename=
     options: dict[str, str] = {}
 
 
-class CinderVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class CinderVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     volume_id: str = msgspec.field(default_factory=str, name="volumeID")
     fs_type: str = ""
     read_only: bool = False
     secret_ref: LocalObjectReference | None = None
 
 
-class CephFSVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class CephFSVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     monitors: list[str] = msgspec.field(default_factory=lambda: [])
     path: str = ""
     user: str = ""
@@ -281,23 +281,23 @@ class CephFSVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, renam
     read_only: bool = False
 
 
-class FlockerVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class FlockerVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     dataset_name: str = ""
     dataset_uuid: str = msgspec.field(default="", name="datasetUUID")
 
 
-class ObjectFieldSelector(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ObjectFieldSelector(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     api_version: str = ""
     field_path: str = msgspec.field(default_factory=str)
 
 
-class ResourceFieldSelector(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ResourceFieldSelector(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     container_name: str = ""
     resource: str = msgspec.field(default_factory=str)
     divisor: str | int | float = msgspec.field(default_factory=lambda: "0")
 
 
-class DownwardAPIVolumeFile(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class DownwardAPIVolumeFile(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     path: str = msgspec.field(default_factory=str)
     field_ref: ObjectFieldSelector | None = None
     resource_field_ref: ResourceFieldSelector | None = None
@@ -305,13 +305,13 @@ class DownwardAPIVolumeFile(msgspec.Struct, omit_defaults=True, kw_only=True, re
     user: int | None = None
 
 
-class DownwardAPIVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class DownwardAPIVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     items: list[DownwardAPIVolumeFile] = []
     default_mode: int | None = None
     default_user: int | None = None
 
 
-class FCVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class FCVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     target_wwns: list[str] = msgspec.field(default_factory=list, name="targetWWNs")
     lun: int | None = None
     fs_type: str = ""
@@ -319,13 +319,13 @@ class FCVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="c
     wwids: list[str] = []
 
 
-class AzureFileVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class AzureFileVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     secret_name: str = msgspec.field(default_factory=str)
     share_name: str = msgspec.field(default_factory=str)
     read_only: bool = False
 
 
-class ConfigMapVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ConfigMapVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = ""
     items: list[KeyToPath] = []
     default_mode: int | None = None
@@ -333,14 +333,14 @@ class ConfigMapVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, re
     default_user: int | None = None
 
 
-class VsphereVirtualDiskVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class VsphereVirtualDiskVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     volume_path: str = msgspec.field(default_factory=str)
     fs_type: str = ""
     storage_policy_name: str = ""
     storage_policy_id: str = msgspec.field(default="", name="storagePolicyID")
 
 
-class QuobyteVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class QuobyteVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     registry: str = msgspec.field(default_factory=str)
     volume: str = msgspec.field(default_factory=str)
     read_only: bool = False
@@ -349,7 +349,7 @@ class QuobyteVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rena
     tenant: str = ""
 
 
-class AzureDiskVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class AzureDiskVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     disk_name: str = msgspec.field(default_factory=str)
     disk_uri: str = msgspec.field(default_factory=str, name="diskURI")
     caching_mode: str | None = None
@@ -358,35 +358,35 @@ class AzureDiskVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, re
     kind: str | None = None
 
 
-class PhotonPersistentDiskVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PhotonPersistentDiskVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     pd_id: str = msgspec.field(default_factory=str, name="pdID")
     fs_type: str = ""
 
 
-class SecretProjection(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SecretProjection(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = ""
     items: list[KeyToPath] = []
     optional: bool | None = None
 
 
-class DownwardAPIProjection(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class DownwardAPIProjection(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     items: list[DownwardAPIVolumeFile] = []
 
 
-class ConfigMapProjection(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ConfigMapProjection(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = ""
     items: list[KeyToPath] = []
     optional: bool | None = None
 
 
-class ServiceAccountTokenProjection(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ServiceAccountTokenProjection(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     audience: str = ""
     expiration_seconds: int | None = None
     path: str = msgspec.field(default_factory=str)
     user: int | None = None
 
 
-class ClusterTrustBundleProjection(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ClusterTrustBundleProjection(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str | None = None
     signer_name: str | None = None
     label_selector: meta_v1.LabelSelector | None = None
@@ -395,7 +395,7 @@ class ClusterTrustBundleProjection(msgspec.Struct, omit_defaults=True, kw_only=T
     user: int | None = None
 
 
-class PodCertificateProjection(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodCertificateProjection(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     signer_name: str = ""
     key_type: str = ""
     max_expiration_seconds: int | None = None
@@ -406,7 +406,7 @@ class PodCertificateProjection(msgspec.Struct, omit_defaults=True, kw_only=True,
     user: int | None = None
 
 
-class VolumeProjection(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class VolumeProjection(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     secret: SecretProjection | None = None
     downward_api: DownwardAPIProjection | None = msgspec.field(default=None, name="downwardAPI")
     config_map: ConfigMapProjection | None = None
@@ -415,19 +415,19 @@ class VolumeProjection(msgspec.Struct, omit_defaults=True, kw_only=True, rename=
     pod_certificate: PodCertificateProjection | None = None
 
 
-class ProjectedVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ProjectedVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     sources: list[VolumeProjection] = msgspec.field(default_factory=lambda: [])
     default_mode: int | None = None
     default_user: int | None = None
 
 
-class PortworxVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PortworxVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     volume_id: str = msgspec.field(default_factory=str, name="volumeID")
     fs_type: str = ""
     read_only: bool = False
 
 
-class ScaleIOVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ScaleIOVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     gateway: str = msgspec.field(default_factory=str)
     system: str = msgspec.field(default_factory=str)
     secret_ref: LocalObjectReference | None = None
@@ -440,7 +440,7 @@ class ScaleIOVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rena
     read_only: bool = False
 
 
-class StorageOSVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class StorageOSVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     volume_name: str = ""
     volume_namespace: str = ""
     fs_type: str = ""
@@ -448,7 +448,7 @@ class StorageOSVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, re
     secret_ref: LocalObjectReference | None = None
 
 
-class CSIVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class CSIVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     driver: str = msgspec.field(default_factory=str)
     read_only: bool | None = None
     fs_type: str | None = None
@@ -456,25 +456,25 @@ class CSIVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="
     node_publish_secret_ref: LocalObjectReference | None = None
 
 
-class VolumeResourceRequirements(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class VolumeResourceRequirements(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     limits: dict[str, str | int | float] = {}
     requests: dict[str, str | int | float] = {}
 
 
-class TypedLocalObjectReference(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class TypedLocalObjectReference(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     api_group: str | None = None
     kind: str = msgspec.field(default_factory=str)
     name: str = msgspec.field(default_factory=str)
 
 
-class TypedObjectReference(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class TypedObjectReference(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     api_group: str | None = None
     kind: str = msgspec.field(default_factory=str)
     name: str = msgspec.field(default_factory=str)
     namespace: str | None = None
 
 
-class PersistentVolumeClaimSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PersistentVolumeClaimSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     access_modes: list[str] = []
     selector: meta_v1.LabelSelector | None = None
     resources: VolumeResourceRequirements = msgspec.field(default_factory=VolumeResourceRequirements)
@@ -486,21 +486,21 @@ class PersistentVolumeClaimSpec(msgspec.Struct, omit_defaults=True, kw_only=True
     volume_attributes_class_name: str | None = None
 
 
-class PersistentVolumeClaimTemplate(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PersistentVolumeClaimTemplate(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
     spec: PersistentVolumeClaimSpec = msgspec.field(default_factory=PersistentVolumeClaimSpec)
 
 
-class EphemeralVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class EphemeralVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     volume_claim_template: PersistentVolumeClaimTemplate | None = None
 
 
-class ImageVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ImageVolumeSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     reference: str = ""
     pull_policy: str = ""
 
 
-class Volume(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Volume(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     host_path: HostPathVolumeSource | None = None
     empty_dir: EmptyDirVolumeSource | None = None
@@ -534,7 +534,7 @@ class Volume(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
     image: ImageVolumeSource | None = None
 
 
-class ContainerPort(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ContainerPort(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = ""
     host_port: int = 0
     container_port: int = msgspec.field(default_factory=int)
@@ -542,42 +542,42 @@ class ContainerPort(msgspec.Struct, omit_defaults=True, kw_only=True, rename="ca
     host_ip: str = msgspec.field(default="", name="hostIP")
 
 
-class ConfigMapEnvSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ConfigMapEnvSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = ""
     optional: bool | None = None
 
 
-class SecretEnvSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SecretEnvSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = ""
     optional: bool | None = None
 
 
-class EnvFromSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class EnvFromSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     prefix: str = ""
     config_map_ref: ConfigMapEnvSource | None = None
     secret_ref: SecretEnvSource | None = None
 
 
-class ConfigMapKeySelector(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ConfigMapKeySelector(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = ""
     key: str = msgspec.field(default_factory=str)
     optional: bool | None = None
 
 
-class SecretKeySelector(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SecretKeySelector(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = ""
     key: str = msgspec.field(default_factory=str)
     optional: bool | None = None
 
 
-class FileKeySelector(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class FileKeySelector(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     volume_name: str = msgspec.field(default_factory=str)
     path: str = msgspec.field(default_factory=str)
     key: str = msgspec.field(default_factory=str)
     optional: bool | None = None
 
 
-class EnvVarSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class EnvVarSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     field_ref: ObjectFieldSelector | None = None
     resource_field_ref: ResourceFieldSelector | None = None
     config_map_key_ref: ConfigMapKeySelector | None = None
@@ -585,39 +585,39 @@ class EnvVarSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="cam
     file_key_ref: FileKeySelector | None = None
 
 
-class EnvVar(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class EnvVar(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     value: str = ""
     value_from: EnvVarSource | None = None
 
 
-class ResourceClaim(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ResourceClaim(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     request: str = ""
 
 
-class ResourceRequirements(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ResourceRequirements(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     limits: dict[str, str | int | float] = {}
     requests: dict[str, str | int | float] = {}
     claims: list[ResourceClaim] = []
 
 
-class ContainerResizePolicy(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ContainerResizePolicy(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     resource_name: str = msgspec.field(default_factory=str)
     restart_policy: str = msgspec.field(default_factory=str)
 
 
-class ContainerRestartRuleOnExitCodes(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ContainerRestartRuleOnExitCodes(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     operator: str = ""
     values: list[int] = []
 
 
-class ContainerRestartRule(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ContainerRestartRule(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     action: str = ""
     exit_codes: ContainerRestartRuleOnExitCodes | None = None
 
 
-class VolumeMount(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class VolumeMount(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     read_only: bool = False
     recursive_read_only: str | None = None
@@ -628,21 +628,21 @@ class VolumeMount(msgspec.Struct, omit_defaults=True, kw_only=True, rename="came
     bind_mount_options: list[str] = []
 
 
-class VolumeDevice(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class VolumeDevice(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     device_path: str = msgspec.field(default_factory=str)
 
 
-class ExecAction(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ExecAction(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     command: list[str] = []
 
 
-class HTTPHeader(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class HTTPHeader(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     value: str = msgspec.field(default_factory=str)
 
 
-class HTTPGetAction(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class HTTPGetAction(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     path: str = ""
     port: int | str = msgspec.field(default_factory=int)
     host: str = ""
@@ -651,18 +651,18 @@ class HTTPGetAction(msgspec.Struct, omit_defaults=True, kw_only=True, rename="ca
     protocol: str | None = None
 
 
-class TCPSocketAction(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class TCPSocketAction(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     port: int | str = msgspec.field(default_factory=int)
     host: str = ""
 
 
-class GRPCAction(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class GRPCAction(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     port: int = msgspec.field(default_factory=int)
     service: str | None = None
     mode: str | None = None
 
 
-class Probe(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Probe(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     exec: ExecAction | None = None
     http_get: HTTPGetAction | None = None
     tcp_socket: TCPSocketAction | None = None
@@ -675,53 +675,53 @@ class Probe(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
     termination_grace_period_seconds: int | None = None
 
 
-class SleepAction(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SleepAction(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     seconds: int = msgspec.field(default_factory=int)
 
 
-class LifecycleHandler(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class LifecycleHandler(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     exec: ExecAction | None = None
     http_get: HTTPGetAction | None = None
     tcp_socket: TCPSocketAction | None = None
     sleep: SleepAction | None = None
 
 
-class Lifecycle(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Lifecycle(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     post_start: LifecycleHandler | None = None
     pre_stop: LifecycleHandler | None = None
     stop_signal: str | None = None
 
 
-class Capabilities(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Capabilities(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     add: list[str] = []
     drop: list[str] = []
 
 
-class SELinuxOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SELinuxOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     user: str = ""
     role: str = ""
     type: str = ""
     level: str = ""
 
 
-class WindowsSecurityContextOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class WindowsSecurityContextOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     gmsa_credential_spec_name: str | None = None
     gmsa_credential_spec: str | None = None
     run_as_user_name: str | None = None
     host_process: bool | None = None
 
 
-class SeccompProfile(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SeccompProfile(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     type: str = msgspec.field(default_factory=str)
     localhost_profile: str | None = None
 
 
-class AppArmorProfile(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class AppArmorProfile(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     type: str = msgspec.field(default_factory=str)
     localhost_profile: str | None = None
 
 
-class SecurityContext(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SecurityContext(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     capabilities: Capabilities | None = None
     privileged: bool | None = None
     se_linux_options: SELinuxOptions | None = None
@@ -736,7 +736,7 @@ class SecurityContext(msgspec.Struct, omit_defaults=True, kw_only=True, rename="
     app_armor_profile: AppArmorProfile | None = None
 
 
-class Container(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Container(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     image: str = ""
     command: list[str] = []
@@ -764,7 +764,7 @@ class Container(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"
     tty: bool = False
 
 
-class EphemeralContainer(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class EphemeralContainer(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     image: str = ""
     command: list[str] = []
@@ -793,12 +793,12 @@ class EphemeralContainer(msgspec.Struct, omit_defaults=True, kw_only=True, renam
     target_container_name: str = ""
 
 
-class Sysctl(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Sysctl(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     value: str = msgspec.field(default_factory=str)
 
 
-class PodSecurityContext(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodSecurityContext(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     se_linux_options: SELinuxOptions | None = None
     windows_options: WindowsSecurityContextOptions | None = None
     run_as_user: int | None = None
@@ -814,32 +814,32 @@ class PodSecurityContext(msgspec.Struct, omit_defaults=True, kw_only=True, renam
     se_linux_change_policy: str | None = None
 
 
-class NodeSelectorRequirement(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeSelectorRequirement(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     key: str = msgspec.field(default_factory=str)
     operator: str = msgspec.field(default_factory=str)
     values: list[str] = []
 
 
-class NodeSelectorTerm(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeSelectorTerm(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     match_expressions: list[NodeSelectorRequirement] = []
     match_fields: list[NodeSelectorRequirement] = []
 
 
-class NodeSelector(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeSelector(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     node_selector_terms: list[NodeSelectorTerm] = msgspec.field(default_factory=lambda: [])
 
 
-class PreferredSchedulingTerm(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PreferredSchedulingTerm(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     weight: int = msgspec.field(default_factory=int)
     preference: NodeSelectorTerm = msgspec.field(default_factory=NodeSelectorTerm)
 
 
-class NodeAffinity(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeAffinity(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     required_during_scheduling_ignored_during_execution: NodeSelector | None = None
     preferred_during_scheduling_ignored_during_execution: list[PreferredSchedulingTerm] = []
 
 
-class PodAffinityTerm(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodAffinityTerm(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     label_selector: meta_v1.LabelSelector | None = None
     namespaces: list[str] = []
     topology_key: str = msgspec.field(default_factory=str)
@@ -848,28 +848,28 @@ class PodAffinityTerm(msgspec.Struct, omit_defaults=True, kw_only=True, rename="
     mismatch_label_keys: list[str] = []
 
 
-class WeightedPodAffinityTerm(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class WeightedPodAffinityTerm(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     weight: int = msgspec.field(default_factory=int)
     pod_affinity_term: PodAffinityTerm = msgspec.field(default_factory=PodAffinityTerm)
 
 
-class PodAffinity(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodAffinity(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     required_during_scheduling_ignored_during_execution: list[PodAffinityTerm] = []
     preferred_during_scheduling_ignored_during_execution: list[WeightedPodAffinityTerm] = []
 
 
-class PodAntiAffinity(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodAntiAffinity(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     required_during_scheduling_ignored_during_execution: list[PodAffinityTerm] = []
     preferred_during_scheduling_ignored_during_execution: list[WeightedPodAffinityTerm] = []
 
 
-class Affinity(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Affinity(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     node_affinity: NodeAffinity | None = None
     pod_affinity: PodAffinity | None = None
     pod_anti_affinity: PodAntiAffinity | None = None
 
 
-class Toleration(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Toleration(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     key: str = ""
     operator: str = ""
     value: str = ""
@@ -877,27 +877,27 @@ class Toleration(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel
     toleration_seconds: int | None = None
 
 
-class HostAlias(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class HostAlias(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     ip: str = msgspec.field(default_factory=str)
     hostnames: list[str] = []
 
 
-class PodDNSConfigOption(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodDNSConfigOption(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = ""
     value: str | None = None
 
 
-class PodDNSConfig(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodDNSConfig(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     nameservers: list[str] = []
     searches: list[str] = []
     options: list[PodDNSConfigOption] = []
 
 
-class PodReadinessGate(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodReadinessGate(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     condition_type: str = msgspec.field(default_factory=str)
 
 
-class TopologySpreadConstraint(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class TopologySpreadConstraint(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     max_skew: int = msgspec.field(default_factory=int)
     topology_key: str = msgspec.field(default_factory=str)
     when_unsatisfiable: str = msgspec.field(default_factory=str)
@@ -908,30 +908,30 @@ class TopologySpreadConstraint(msgspec.Struct, omit_defaults=True, kw_only=True,
     match_label_keys: list[str] = []
 
 
-class PodOS(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodOS(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
 
 
-class PodSchedulingGate(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodSchedulingGate(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
 
 
-class PodResourceClaim(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodResourceClaim(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     resource_claim_name: str | None = None
     resource_claim_template_name: str | None = None
 
 
-class PodSchedulingGroup(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodSchedulingGroup(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     pod_group_name: str | None = None
 
 
-class EvictionResponder(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class EvictionResponder(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     priority: int | None = None
 
 
-class PodSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     volumes: list[Volume] = []
     init_containers: list[Container] = []
     containers: list[Container] = msgspec.field(default_factory=lambda: [])
@@ -977,7 +977,7 @@ class PodSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
     eviction_responders: list[EvictionResponder] = []
 
 
-class PodCondition(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodCondition(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     type: str = msgspec.field(default_factory=str)
     observed_generation: int = 0
     status: str = msgspec.field(default_factory=str)
@@ -987,24 +987,24 @@ class PodCondition(msgspec.Struct, omit_defaults=True, kw_only=True, rename="cam
     message: str = ""
 
 
-class HostIP(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class HostIP(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     ip: str = msgspec.field(default_factory=str)
 
 
-class PodIP(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodIP(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     ip: str = msgspec.field(default_factory=str)
 
 
-class ContainerStateWaiting(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ContainerStateWaiting(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     reason: str = ""
     message: str = ""
 
 
-class ContainerStateRunning(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ContainerStateRunning(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     started_at: str | None = None
 
 
-class ContainerStateTerminated(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ContainerStateTerminated(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     exit_code: int = msgspec.field(default_factory=int)
     signal: int = 0
     reason: str = ""
@@ -1014,21 +1014,21 @@ class ContainerStateTerminated(msgspec.Struct, omit_defaults=True, kw_only=True,
     container_id: str = msgspec.field(default="", name="containerID")
 
 
-class ContainerState(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ContainerState(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     waiting: ContainerStateWaiting | None = None
     running: ContainerStateRunning | None = None
     terminated: ContainerStateTerminated | None = None
 
 
-class ImageVolumeStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ImageVolumeStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     image_ref: str = ""
 
 
-class VolumeStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class VolumeStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     image: ImageVolumeStatus | None = None
 
 
-class VolumeMountStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class VolumeMountStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     mount_path: str = msgspec.field(default_factory=str)
     read_only: bool = False
@@ -1036,28 +1036,28 @@ class VolumeMountStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename
     volume_status: VolumeStatus | None = None
 
 
-class LinuxContainerUser(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class LinuxContainerUser(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     uid: int = msgspec.field(default_factory=int)
     gid: int = msgspec.field(default_factory=int)
     supplemental_groups: list[int] = []
 
 
-class ContainerUser(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ContainerUser(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     linux: LinuxContainerUser | None = None
 
 
-class ResourceHealth(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ResourceHealth(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     resource_id: str = msgspec.field(default_factory=str, name="resourceID")
     health: str = ""
     message: str | None = None
 
 
-class ResourceStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ResourceStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     resources: list[ResourceHealth] = []
 
 
-class ContainerStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ContainerStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     state: ContainerState = msgspec.field(default_factory=ContainerState)
     last_state: ContainerState = msgspec.field(default_factory=ContainerState)
@@ -1075,53 +1075,53 @@ class ContainerStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="
     stop_signal: str | None = None
 
 
-class PodResourceClaimStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodResourceClaimStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     resource_claim_name: str | None = None
 
 
-class ContainerExtendedResourceRequest(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ContainerExtendedResourceRequest(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     container_name: str = msgspec.field(default_factory=str)
     resource_name: str = msgspec.field(default_factory=str)
     request_name: str = msgspec.field(default_factory=str)
 
 
-class PodExtendedResourceClaimStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodExtendedResourceClaimStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     request_mappings: list[ContainerExtendedResourceRequest] = msgspec.field(default_factory=lambda: [])
     resource_claim_name: str = msgspec.field(default_factory=str)
 
 
-class NodeAllocatableMappedResources(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeAllocatableMappedResources(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     quantity: str | int | float | None = None
 
 
-class NodeAllocatableOverheadResources(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeAllocatableOverheadResources(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     per_pod: str | int | float | None = None
     per_container: str | int | float | None = None
 
 
-class NodeAllocatableResourceClaimStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class NodeAllocatableResourceClaimStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     resource_claim_name: str = msgspec.field(default_factory=str)
     containers: list[str] = []
     mapping: list[NodeAllocatableMappedResources] = []
     overhead: list[NodeAllocatableOverheadResources] = []
 
 
-class VolumeHealthCondition(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class VolumeHealthCondition(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     status: str = msgspec.field(default_factory=str)
     reason: str = msgspec.field(default_factory=str)
     message: str = ""
 
 
-class PodVolumeHealth(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodVolumeHealth(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     health_conditions: list[VolumeHealthCondition] = []
     last_transition_time: str | None = None
 
 
-class PodStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     observed_generation: int = 0
     phase: str = ""
     conditions: list[PodCondition] = []
@@ -1146,7 +1146,7 @@ class PodStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"
     volume_health: list[PodVolumeHealth] = []
 
 
-class Pod(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Pod(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
@@ -1154,19 +1154,19 @@ class Pod(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
     status: PodStatus = msgspec.field(default_factory=PodStatus)
 
 
-class PodTemplateSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodTemplateSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
     spec: PodSpec = msgspec.field(default_factory=PodSpec)
 
 
-class PodTemplate(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PodTemplate(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
     template: PodTemplateSpec = msgspec.field(default_factory=PodTemplateSpec)
 
 
-class ObjectReference(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ObjectReference(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     namespace: str = ""
     name: str = ""
@@ -1176,24 +1176,24 @@ class ObjectReference(msgspec.Struct, omit_defaults=True, kw_only=True, rename="
     field_path: str = ""
 
 
-class Binding(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Binding(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
     target: ObjectReference = msgspec.field(default_factory=ObjectReference)
 
 
-class EventSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class EventSource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     component: str = ""
     host: str = ""
 
 
-class EventSeries(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class EventSeries(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     count: int = 0
     last_observed_time: str | None = None
 
 
-class Event(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Event(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
@@ -1213,7 +1213,7 @@ class Event(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
     reporting_instance: str = msgspec.field(default_factory=str)
 
 
-class ConfigMap(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ConfigMap(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
@@ -1222,7 +1222,7 @@ class ConfigMap(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"
     binary_data: dict[str, str] = {}
 
 
-class Secret(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Secret(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
@@ -1232,7 +1232,7 @@ class Secret(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
     type: str = ""
 
 
-class ServiceAccount(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ServiceAccount(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
@@ -1241,7 +1241,7 @@ class ServiceAccount(msgspec.Struct, omit_defaults=True, kw_only=True, rename="c
     automount_service_account_token: bool | None = None
 
 
-class ServicePort(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ServicePort(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = ""
     protocol: str = ""
     app_protocol: str | None = None
@@ -1250,15 +1250,15 @@ class ServicePort(msgspec.Struct, omit_defaults=True, kw_only=True, rename="came
     node_port: int = 0
 
 
-class ClientIPConfig(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ClientIPConfig(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     timeout_seconds: int | None = None
 
 
-class SessionAffinityConfig(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class SessionAffinityConfig(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     client_ip: ClientIPConfig | None = msgspec.field(default=None, name="clientIP")
 
 
-class ServiceSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ServiceSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     ports: list[ServicePort] = []
     selector: dict[str, str] = {}
     cluster_ip: str = msgspec.field(default="", name="clusterIP")
@@ -1281,29 +1281,29 @@ class ServiceSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="came
     traffic_distribution: str | None = None
 
 
-class PortStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PortStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     port: int = msgspec.field(default_factory=int)
     protocol: str = msgspec.field(default_factory=str)
     error: str | None = None
 
 
-class LoadBalancerIngress(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class LoadBalancerIngress(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     ip: str = ""
     hostname: str = ""
     ip_mode: str | None = None
     ports: list[PortStatus] = []
 
 
-class LoadBalancerStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class LoadBalancerStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     ingress: list[LoadBalancerIngress] = []
 
 
-class ServiceStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ServiceStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     load_balancer: LoadBalancerStatus = msgspec.field(default_factory=LoadBalancerStatus)
     conditions: list[meta_v1.Condition] = []
 
 
-class Service(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Service(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
@@ -1311,28 +1311,28 @@ class Service(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
     status: ServiceStatus = msgspec.field(default_factory=ServiceStatus)
 
 
-class ScopedResourceSelectorRequirement(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ScopedResourceSelectorRequirement(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     scope_name: str = msgspec.field(default_factory=str)
     operator: str = msgspec.field(default_factory=str)
     values: list[str] = []
 
 
-class ScopeSelector(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ScopeSelector(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     match_expressions: list[ScopedResourceSelectorRequirement] = []
 
 
-class ResourceQuotaSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ResourceQuotaSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     hard: dict[str, str | int | float] = {}
     scopes: list[str] = []
     scope_selector: ScopeSelector | None = None
 
 
-class ResourceQuotaStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ResourceQuotaStatus(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     hard: dict[str, str | int | float] = {}
     used: dict[str, str | int | float] = {}
 
 
-class ResourceQuota(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ResourceQuota(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
@@ -1340,7 +1340,7 @@ class ResourceQuota(msgspec.Struct, omit_defaults=True, kw_only=True, rename="ca
     status: ResourceQuotaStatus = msgspec.field(default_factory=ResourceQuotaStatus)
 
 
-class LimitRangeItem(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class LimitRangeItem(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     type: str = msgspec.field(default_factory=str)
     max: dict[str, str | int | float] = {}
     min: dict[str, str | int | float] = {}
@@ -1349,11 +1349,11 @@ class LimitRangeItem(msgspec.Struct, omit_defaults=True, kw_only=True, rename="c
     max_limit_request_ratio: dict[str, str | int | float] = {}
 
 
-class LimitRangeSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class LimitRangeSpec(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     limits: list[LimitRangeItem] = msgspec.field(default_factory=lambda: [])
 
 
-class LimitRange(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class LimitRange(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)

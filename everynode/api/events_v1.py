@@ -8,12 +8,12 @@ import msgspec
 from everynode.api import core_v1, meta_v1
 
 
-class EventSeries(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class EventSeries(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     count: int = msgspec.field(default_factory=int)
     last_observed_time: str | None = None
 
 
-class Event(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Event(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)

@@ -7,7 +7,7 @@ Go's meaning of empty: what is empty there is left out of JSON here, and what is
 import msgspec
 
 
-class OwnerReference(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class OwnerReference(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     api_version: str = msgspec.field(default_factory=str)
     kind: str = msgspec.field(default_factory=str)
     name: str = msgspec.field(default_factory=str)
@@ -16,7 +16,7 @@ class OwnerReference(msgspec.Struct, omit_defaults=True, kw_only=True, rename="c
     block_owner_deletion: bool | None = None
 
 
-class ManagedFieldsEntry(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ManagedFieldsEntry(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     manager: str = ""
     operation: str = ""
     api_version: str = ""
@@ -26,7 +26,7 @@ class ManagedFieldsEntry(msgspec.Struct, omit_defaults=True, kw_only=True, renam
     subresource: str = ""
 
 
-class ObjectMeta(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ObjectMeta(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = ""
     generate_name: str = ""
     namespace: str = ""
@@ -44,11 +44,11 @@ class ObjectMeta(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel
     managed_fields: list[ManagedFieldsEntry] = []
 
 
-class ShardInfo(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ShardInfo(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     selector: str = msgspec.field(default_factory=str)
 
 
-class ListMeta(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ListMeta(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     self_link: str = ""
     resource_version: str = ""
     continue_: str = msgspec.field(default="", name="continue")
@@ -56,13 +56,13 @@ class ListMeta(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel")
     shard_info: ShardInfo | None = None
 
 
-class StatusCause(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class StatusCause(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     reason: str = ""
     message: str = ""
     field: str = ""
 
 
-class StatusDetails(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class StatusDetails(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = ""
     group: str = ""
     kind: str = ""
@@ -71,7 +71,7 @@ class StatusDetails(msgspec.Struct, omit_defaults=True, kw_only=True, rename="ca
     retry_after_seconds: int = 0
 
 
-class Status(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Status(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: ListMeta = msgspec.field(default_factory=ListMeta)
@@ -82,12 +82,12 @@ class Status(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
     code: int = 0
 
 
-class Preconditions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Preconditions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     uid: str | None = None
     resource_version: str | None = None
 
 
-class DeleteOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class DeleteOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     grace_period_seconds: int | None = None
@@ -98,7 +98,7 @@ class DeleteOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="ca
     ignore_store_read_error_with_cluster_breaking_potential: bool | None = None
 
 
-class CreateOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class CreateOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     dry_run: list[str] = []
@@ -106,7 +106,7 @@ class CreateOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="ca
     field_validation: str = ""
 
 
-class UpdateOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class UpdateOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     dry_run: list[str] = []
@@ -114,7 +114,7 @@ class UpdateOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="ca
     field_validation: str = ""
 
 
-class PatchOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PatchOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     dry_run: list[str] = []
@@ -123,7 +123,7 @@ class PatchOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="cam
     field_validation: str = ""
 
 
-class ListOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ListOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     label_selector: str = ""
@@ -139,24 +139,24 @@ class ListOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="came
     shard_selector: str = ""
 
 
-class GetOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class GetOptions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     resource_version: str = ""
 
 
-class LabelSelectorRequirement(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class LabelSelectorRequirement(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     key: str = msgspec.field(default_factory=str)
     operator: str = msgspec.field(default_factory=str)
     values: list[str] = []
 
 
-class LabelSelector(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class LabelSelector(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     match_labels: dict[str, str] = {}
     match_expressions: list[LabelSelectorRequirement] = []
 
 
-class Condition(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class Condition(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     type: str = msgspec.field(default_factory=str)
     status: str = msgspec.field(default_factory=str)
     observed_generation: int = 0
@@ -165,17 +165,17 @@ class Condition(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"
     message: str = msgspec.field(default_factory=str)
 
 
-class GroupVersionForDiscovery(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class GroupVersionForDiscovery(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     group_version: str = msgspec.field(default_factory=str)
     version: str = msgspec.field(default_factory=str)
 
 
-class ServerAddressByClientCIDR(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class ServerAddressByClientCIDR(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     client_cidr: str = msgspec.field(default_factory=str, name="clientCIDR")
     server_address: str = msgspec.field(default_factory=str)
 
 
-class APIGroup(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class APIGroup(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     name: str = msgspec.field(default_factory=str)
@@ -186,13 +186,13 @@ class APIGroup(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel")
     )
 
 
-class APIGroupList(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class APIGroupList(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     groups: list[APIGroup] = msgspec.field(default_factory=lambda: [])
 
 
-class APIResource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class APIResource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     name: str = msgspec.field(default_factory=str)
     singular_name: str = msgspec.field(default_factory=str)
     namespaced: bool = msgspec.field(default_factory=bool)
@@ -205,14 +205,14 @@ class APIResource(msgspec.Struct, omit_defaults=True, kw_only=True, rename="came
     storage_version_hash: str = ""
 
 
-class APIResourceList(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class APIResourceList(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     group_version: str = msgspec.field(default_factory=str)
     resources: list[APIResource] = msgspec.field(default_factory=lambda: [])
 
 
-class APIVersions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class APIVersions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     versions: list[str] = msgspec.field(default_factory=lambda: [])
@@ -221,13 +221,13 @@ class APIVersions(msgspec.Struct, omit_defaults=True, kw_only=True, rename="came
     )
 
 
-class PartialObjectMetadata(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PartialObjectMetadata(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)
 
 
-class FieldSelectorRequirement(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class FieldSelectorRequirement(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     key: str = msgspec.field(default_factory=str)
     operator: str = msgspec.field(default_factory=str)
     values: list[str] = []

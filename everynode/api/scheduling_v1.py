@@ -8,7 +8,7 @@ import msgspec
 from everynode.api import meta_v1
 
 
-class PriorityClass(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel"):
+class PriorityClass(msgspec.Struct, omit_defaults=True, kw_only=True, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)

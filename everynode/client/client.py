@@ -45,7 +45,7 @@ class ClientUnreachable(ApiError):
         super().__init__(unavailable(message).status)
 
 
-class Change(msgspec.Struct, Generic[T], frozen=True):
+class Change(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """One line of a watch: what happened, and the object after it (before it, for DELETED)."""
 
     type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]

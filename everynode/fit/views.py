@@ -1,7 +1,7 @@
 """What is read of a pod and of a node to judge whether one may be on the other.
 
 Attributes are named as in the generated API structs, absent fields mean what Go's zero values mean, and unknown fields are
-skipped while decoding, so a view costs what it reads.
+skipped while decoding, so a view costs what it reads. None can be part of a cycle: the garbage collector skips them too.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import msgspec
 Quantity = str | int | float
 
 
-class View(msgspec.Struct, rename="camel", omit_defaults=True):
+class View(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     """Base of every view: JSON names are Kubernetes' own camel case."""
 
 
-class Taint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class Taint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     key: str = ""
     value: str = ""
     effect: str = ""
@@ -27,7 +27,7 @@ class Taint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         return f"{self.key}{'=' if self.value else ''}{self.value}{':' if self.effect else ''}{self.effect}"
 
 
-class Toleration(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class Toleration(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     key: str = ""
     operator: str = ""
     value: str = ""
