@@ -24,6 +24,7 @@ from benchmarks.figures import tell
 from everynode.api.scheme import DAEMON_SETS
 from everynode.assemble.cluster import Cluster
 from everynode.assemble.config import Config
+from everynode.base import collector
 from everynode.client.client import Client
 
 # Both above the size up to which simulated nodes narrate every start and stop in events.
@@ -120,6 +121,7 @@ async def measure(nodes: int) -> float:
 
 async def main() -> None:
     logging.basicConfig(level=logging.WARNING)
+    collector.tune()  # as `everynode up` does
     sizes = [int(size) for size in sys.argv[1:]] or list(SIZES)
     costs = [await measure(nodes) for nodes in sizes]
     if len(costs) > 1:

@@ -83,10 +83,11 @@ def up(
     import uvloop
 
     from everynode.assemble.config import Config
-    from everynode.base import logs
+    from everynode.base import collector, logs
 
     directory = (data_dir or default_data_dir()).expanduser().absolute()
     logs.configure()
+    collector.tune()
     config = Config(
         store=store,
         data_dir=directory,
