@@ -24,6 +24,7 @@ from everynode.apiserver import (
     deleting,
     discovery,
     media,
+    metrics,
     openapi,
     updating,
 )
@@ -76,7 +77,8 @@ class ApiServer:
 
     async def __call__(self, request: Request) -> Response:
         """Answers one request; never raises but on cancellation."""
-        verb, plural = request.method, ""
+        # Nobody who asks for nonsense makes the counters grow.
+        verb, plural = "other", ""
         try:
             target = parse(request.path)
             user = access.authenticate(request)
@@ -131,6 +133,8 @@ class ApiServer:
             raise status.no_such_path()
         if path == "/version":
             return media.document(200, version())
+        if path == "/metrics":
+            return metrics.serve(self.answered, self._store)
         if path in access.PUBLIC_PATHS:
             return Response(200, {"content-type": "text/plain; charset=utf-8"}, b"ok")
         found = discovery.serve(request) or openapi.serve(request)

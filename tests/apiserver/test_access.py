@@ -120,3 +120,15 @@ async def test_what_needs_containers_is_refused_by_name(api: Caller, core: str, 
     assert answer.code == 501
     assert 'pod "a": node "n1" is simulated and runs no containers' in answer.body["message"]
     assert (await api.get(f"{core}/pods/nobody/{subresource}")).code == 404
+
+
+async def test_metrics_tell_what_was_asked_and_what_is_stored(api: Caller, core: str) -> None:
+    await api.create(f"{core}/pods", pod("a"))
+    assert (await api.get(f"{core}/pods/nobody")).code == 404
+    text = (await api.send("GET", "/metrics")).body.decode().splitlines()
+    assert 'apiserver_request_total{code="201",resource="pods",verb="create"} 1.0' in text
+    assert 'apiserver_request_total{code="404",resource="pods",verb="get"} 1.0' in text
+    assert 'apiserver_storage_objects{resource="pods"} 1.0' in text
+    assert f"everynode_store_revision {float(api.store.revision)}" in text
+    api.peer = Peer("jane")
+    assert (await api.get("/metrics")).code == 403
