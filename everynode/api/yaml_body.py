@@ -28,7 +28,8 @@ from yaml.resolver import Resolver
 
 from everynode.api.malformed import MAX_DEPTH, Malformed, TooDeep
 
-# Values after every alias has been written out: far more than the largest manifest, little enough to refuse quickly.
+# Values as they are written, and again after every alias has been written out: far more than the largest manifest, little
+# enough to refuse within half a second.
 MAX_VALUES = 200_000
 
 _BOOL, _NULL, _INT, _FLOAT, _MERGE = (f"tag:yaml.org,2002:{name}" for name in ("bool", "null", "int", "float", "merge"))
@@ -65,6 +66,7 @@ class _Reader:
     def __init__(self, events: Iterator[Any]) -> None:
         self._events = events
         self._anchors: dict[str, Any] = {}
+        self._left = MAX_VALUES
         self._resolver = Resolver()
 
     def document(self) -> Any:
@@ -81,6 +83,9 @@ class _Reader:
     def _node(self, event: Any, depth: int) -> Any:
         if depth > MAX_DEPTH:
             raise TooDeep
+        self._left -= 1
+        if self._left < 0:
+            raise Malformed(f"yaml: more than {MAX_VALUES} values in one document")
         if isinstance(event, AliasEvent):
             if event.anchor not in self._anchors:
                 raise Malformed(f"yaml: unknown anchor '{event.anchor}' referenced")

@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 
 from everynode.api import fielderror, schema, status, strict
-from everynode.api.meta_v1 import ManagedFieldsEntry, StatusCause, StatusDetails
+from everynode.api.meta_v1 import ManagedFieldsEntry, StatusCause
 from everynode.api.schema import Field, Type
-from everynode.apiserver import body
+from everynode.apiserver import body, options
 from everynode.apiserver.call import Call
 from everynode.patch.apply import ApplyConflicts, ApplyError, apply
-from everynode.patch.managed_fields import after_update
+from everynode.patch.managed_fields import ManagedFieldsError, after_update
+from everynode.patch.managed_fields import read as read_owners
 from everynode.values.quantity import QuantityError, canonical
 
 Tree = dict[str, Any]
@@ -25,17 +26,7 @@ Tree = dict[str, Any]
 def read(call: Call) -> Tree:
     """The configuration in the body, YAML or JSON; raises 400 or 413, and 422 when nobody says that it is theirs."""
     if not call.request.first("fieldManager"):
-        error = fielderror.required("fieldManager", "is required for apply patch")
-        raise status.failure(
-            422,
-            "Invalid",
-            f'PatchOptions.meta.k8s.io "" is invalid: {error}',
-            StatusDetails(
-                group="meta.k8s.io",
-                kind="PatchOptions",
-                causes=[StatusCause(reason=error.reason, message=error.body, field=error.field)],
-            ),
-        )
+        raise options.invalid("PatchOptions", fielderror.required("fieldManager", "is required for apply patch"))
     text = call.request.body
     if len(text) > body.MOST_BYTES:
         raise status.too_large(f"Request entity too large: limit is {body.MOST_BYTES}")
@@ -79,6 +70,17 @@ def merge(call: Call, wanted: Tree, live: Tree | None, now: str) -> Tree:
         ) from None
     except ApplyError as error:
         raise status.bad_request(str(error)) from None
+
+
+def drop_unreadable(new: Any, old: Any | None) -> None:
+    """Managed fields that a client made up and that say nothing give way to those that stand, or to none."""
+    entries = new.metadata.managed_fields
+    if not entries:
+        return
+    try:
+        read_owners(msgspec.json.decode(msgspec.json.encode(entries)))
+    except ManagedFieldsError:
+        new.metadata.managed_fields = old.metadata.managed_fields if old is not None else []
 
 
 def record_update(call: Call, new: Any, old: Any, now: str) -> None:

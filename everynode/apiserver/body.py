@@ -6,6 +6,7 @@ twice are found by their full paths, all of them, and refused, warned of or igno
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -20,6 +21,8 @@ from everynode.apiserver.media import JSON
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 YAML = "application/yaml"
 READ = (JSON, YAML, PROTOBUF)
+
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 # Kubernetes' own bound on a request's body.
 MOST_BYTES = 3 * 1024 * 1024
@@ -101,7 +104,7 @@ def read_delete_options(call: Call) -> DeleteOptions:
     request = call.request
     options = DeleteOptions(propagation_policy=request.first("propagationPolicy") or None)
     if seconds := request.first("gracePeriodSeconds"):
-        if not seconds.lstrip("-").isdigit():
+        if not _WHOLE_NUMBER.fullmatch(seconds):
             raise status.bad_request(f'gracePeriodSeconds: Invalid value: "{seconds}": must be a whole number')
         options.grace_period_seconds = int(seconds)
     if orphan := request.first("orphanDependents"):

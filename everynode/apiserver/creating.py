@@ -9,7 +9,7 @@ from typing import Any
 
 from everynode.api import defaults, scheme, status, validation
 from everynode.api.scheme import Resource
-from everynode.apiserver import body, event_views
+from everynode.apiserver import applying, body, event_views
 from everynode.apiserver.call import Call
 from everynode.apiserver.service_addresses import assign_address
 from everynode.apiserver.strategies import strategy_of
@@ -44,6 +44,7 @@ async def create_object(writer: Writer, call: Call, resource: Resource, obj: Any
     if resource is scheme.SERVICES:
         await assign_address(writer.store, writer.ids, obj)
     refuse_if_invalid(resource, metadata.name, validation.on_create(resource, obj))
+    applying.drop_unreadable(obj, None)
     for _ in range(ATTEMPTS):
         try:
             return await writer.insert(call, resource, obj)

@@ -70,7 +70,7 @@ async def _delete(writer: Writer, call: Call, options: DeleteOptions) -> Respons
     if resource is scheme.NAMESPACES and target.name in IMMORTAL_NAMESPACES:
         raise status.forbidden(resource, target.name, "this namespace may not be deleted")
     holds = _holds_wanted(options)
-    dry_run = call.dry_run or check_dry_run(options.dry_run)
+    dry_run = check_dry_run(options.dry_run) or call.dry_run
     for _ in range(ATTEMPTS):
         entry = await writer.current(call)
         kind = scheme.EVENTS if resource.stored_as else resource

@@ -20,6 +20,11 @@ from everynode.wire.message import Response
 JSON = "application/json"
 SERVED = (JSON,)
 
+# Kubernetes' own bounds on warnings, in characters: beyond the first in all, each is cut to the second, and those beyond that
+# are left out. Clients' readers of headers take little more.
+WARNINGS_CHARACTERS = 4096
+WARNING_CUT_CHARACTERS = 256
+
 
 class Form(enum.Enum):
     """The shape in which objects go out."""
@@ -69,7 +74,7 @@ def json_response(code: int, body: bytes, warnings: Sequence[str] = ()) -> Respo
     """A complete JSON answer; `warnings` go out as Warning headers (RFC 7234), which kubectl prints."""
     headers = {"content-type": JSON}
     if warnings:
-        headers["warning"] = ", ".join(f"299 - {_quoted(text)}" for text in warnings)
+        headers["warning"] = ", ".join(f"299 - {_quoted(text)}" for text in _bounded(warnings))
     return Response(code, headers, body)
 
 
@@ -81,6 +86,20 @@ def document(code: int, value: Any) -> Response:
 def success(details: Any = None) -> bytes:
     """The Status that answers a deletion."""
     return msgspec.json.encode(Status(kind="Status", api_version="v1", status="Success", details=details))
+
+
+def _bounded(warnings: Sequence[str]) -> list[str]:
+    """The warnings, each once, as far as Kubernetes' bounds let them go out."""
+    told = list(dict.fromkeys(warnings))
+    if sum(map(len, told)) <= WARNINGS_CHARACTERS:
+        return told
+    left, kept = WARNINGS_CHARACTERS, []
+    for text in told:
+        if left <= 0:
+            break
+        kept.append(text[:WARNING_CUT_CHARACTERS])
+        left -= len(kept[-1])
+    return kept
 
 
 def _quoted(text: str) -> str:

@@ -88,7 +88,7 @@ def parse(resource: Resource, label_selector: str, field_selector: str) -> Selec
     if label_selector:
         _add_labels(label_selector, terms, others)
     if field_selector:
-        name = _add_fields(resource, label_selector, field_selector, terms, others)
+        name = _add_fields(resource, field_selector, terms, others)
     return Selection(tuple(terms), tuple(others), name)
 
 
@@ -96,14 +96,14 @@ def _add_labels(text: str, terms: list[str], others: list[Predicate]) -> None:
     try:
         selector = labels.parse(text)
     except ValueError as error:
-        raise status.bad_request(f"unable to parse requirement: {error}") from None
+        raise status.bad_request(str(error)) from None
     pairs = dict(selector.required_pairs())
     terms += [f"l:{key}={value}" for key, value in pairs.items()]
     if not selector.only_pairs:
         others.append(lambda entry: selector.matches(labels_of(entry)))
 
 
-def _add_fields(resource: Resource, label_text: str, text: str, terms: list[str], others: list[Predicate]) -> str:
+def _add_fields(resource: Resource, text: str, terms: list[str], others: list[Predicate]) -> str:
     try:
         requirements = fields.parse(text)
     except ValueError as error:
@@ -117,10 +117,7 @@ def _add_fields(resource: Resource, label_text: str, text: str, terms: list[str]
             first, dot, rest = path.partition(".")
             path = _EVENTS_V1_WORDS.get(first, first) + dot + rest
         if path not in allowed:
-            raise status.bad_request(
-                f'Unable to find "{resource.group}/{resource.version}, Resource={resource.plural}" that match '
-                f'label selector "{label_text}", field selector "{text}": field label not supported: {path}'
-            )
+            raise status.bad_request(f"field label not supported: {path}")
         if path == "metadata.name" and requirement.equal and not name:
             name = requirement.value
         elif path in indexed:

@@ -26,6 +26,7 @@ from everynode.apiserver import (
     media,
     metrics,
     openapi,
+    options,
     updating,
 )
 from everynode.apiserver.access import Attributes
@@ -106,6 +107,7 @@ class ApiServer:
         access.authorize(call.user, wanted)
         if verb not in resource.verbs:
             raise status.method_not_allowed(resource, verb)
+        options.check(call, verb)
         if resource.is_review:
             return access.review(call)
         if target.subresource:

@@ -104,6 +104,8 @@ async def _replace(writer: Writer, call: Call, entry: Entry, new: Any, *, applie
     check_preconditions(call, entry, old, metadata.uid, metadata.resource_version)
     metadata.resource_version = str(entry.revision)
     refuse_if_invalid(resource, call.target.name, prepare_update(resource, call.target.subresource, new, old))
+    if not applied:
+        applying.drop_unreadable(new, old)
     if not applied and old.metadata.managed_fields:
         applying.record_update(call, new, old, writer.now())
     value = stored.encode(resource, new)
