@@ -6,9 +6,10 @@ accepts gzip; streams (watches) leave chunk by chunk.
 
 Guaranteed: whatever a client sends or fails to read harms nobody else. A stream is asked for its next chunk only when the
 socket has taken the last one, and a reader that takes nothing for 30 seconds is closed, so no answer piles up here; a body
-beyond 3 MiB is refused unread. A call that changes something runs to its end even when its caller hangs up, since the change
-may be made already; reads and watches end with their caller. `close` ends watches in good order: the client sees an end, not
-an error.
+beyond 3 MiB is refused unread, one that does not arrive in a minute is given up, and the body of somebody who has shown no
+certificate is not read at all: nothing that they may ask for takes one. A call that changes something runs to its end even
+when its caller hangs up, since the change may be made already; reads and watches end with their caller. `close` ends watches
+in good order: the client sees an end, not an error.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from contextlib import aclosing
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
-from aiohttp import hdrs
+from aiohttp import HttpVersion11, hdrs
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import Response as Reply
 from aiohttp.web_response import StreamResponse
@@ -101,12 +102,13 @@ class Listener:
 
     async def _answer(self, incoming: BaseRequest) -> StreamResponse:
         """One exchange, from aiohttp's request to aiohttp's response."""
+        peer = _peer(incoming)
         if self._in_flight >= limits.REQUESTS_IN_FLIGHT:
             return _refusal(_busy())
         self._in_flight += 1
         try:
             try:
-                request = await _request(incoming)
+                request = await _request(incoming, peer, readable=peer is not None or self._tls is None)
                 answer = await self._call(request)
             except status.ApiError as error:
                 return _refusal(error)
@@ -136,7 +138,11 @@ class Listener:
     ) -> StreamResponse:
         """Sends chunks as they come until the stream, the client, or this listener ends."""
         reply = StreamResponse(status=answer.status, headers=answer.headers)
-        reply.enable_chunked_encoding()
+        if incoming.version >= HttpVersion11:
+            reply.enable_chunked_encoding()
+        else:
+            # HTTP/1.0 knows no chunks: the end of the connection ends the stream.
+            reply.force_close()
         task = asyncio.current_task()
         assert task is not None
         self._streams.add(task)
@@ -176,8 +182,8 @@ def _abort(incoming: BaseRequest) -> None:
         incoming.transport.abort()
 
 
-async def _request(incoming: BaseRequest) -> Request:
-    """What arrived, as a Request. Raises ApiError for a body beyond the bound."""
+async def _request(incoming: BaseRequest, peer: Peer | None, *, readable: bool) -> Request:
+    """What arrived, as a Request; its body only when that is `readable`. Raises ApiError for a body beyond the bounds."""
     url = incoming.rel_url
     query: dict[str, list[str]] = {}
     if url.raw_query_string:
@@ -189,8 +195,8 @@ async def _request(incoming: BaseRequest) -> Request:
         path=unquote(path) if "%" in path else path,
         query=query,
         headers=_headers(incoming.headers),
-        body=await _body(incoming) if incoming.body_exists else b"",
-        peer=_peer(incoming),
+        body=await _body(incoming) if readable and incoming.body_exists else b"",
+        peer=peer,
     )
 
 
@@ -213,11 +219,16 @@ async def _body(incoming: BaseRequest) -> bytes:
         incoming.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     parts: list[bytes] = []
     size = 0
-    async for part in incoming.content.iter_any():
-        size += len(part)
-        if size > most:
-            raise too_large
-        parts.append(part)
+    try:
+        async with asyncio.timeout(limits.REQUEST_BODY_SECONDS):
+            async for part in incoming.content.iter_any():
+                size += len(part)
+                if size > most:
+                    raise too_large
+                parts.append(part)
+    except TimeoutError:
+        why = f"the body did not arrive within {limits.REQUEST_BODY_SECONDS:.0f} s"
+        raise status.failure(408, "Timeout", why) from None
     return b"".join(parts)
 
 

@@ -9,7 +9,7 @@ revision it saw last. A revision that is no longer kept is answered with an ERRO
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -27,8 +27,11 @@ from everynode.wire.message import Response
 # Kubernetes' own pace of bookmarks, and the span from which it draws a watch's length when the client names none.
 BOOKMARK_SECONDS = 60.0
 SHORTEST_WATCH_SECONDS = 1800.0
-# Rendered lines that are kept for the other watchers of the same event.
+# Rendered lines that are kept for the other watchers of the same event: how many, and how many bytes in all.
 LINES_KEPT = 1024
+LINES_KEPT_BYTES = 8 * 1024 * 1024
+# Events leave in portions of about this size: a reader that takes nothing holds one of them, not all that waits for it.
+CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Watcher:
         self.reader = reader
         self._ids = ids
         self._lines: dict[tuple[int, bytes], bytes] = {}
+        self._lines_bytes = 0
 
     async def watch(self, call: Call) -> Response:
         """A stream of watch events; every error that can be told beforehand is raised here."""
@@ -100,11 +104,10 @@ class Watcher:
         if beginning.initial:
             page = await self._store.range(scope, terms=chosen.terms)
             since = page.revision
-            first = [lines.added(entry) for entry in page.entries if chosen.matches(entry)]
+            for chunk in _chunks(lines.added(entry) for entry in page.entries if chosen.matches(entry)):
+                yield chunk
             if beginning.marked:
-                first.append(lines.bookmark(since, initial_end=True))
-            if first:
-                yield b"".join(first)
+                yield lines.bookmark(since, initial_end=True)
         try:
             watch = self._store.watch(scope, since=since, term=chosen.terms[0] if chosen.terms else "")
         except Compacted as error:
@@ -127,10 +130,9 @@ class Watcher:
                         told = watch.seen
                         yield lines.bookmark(told)
                     continue
-                chunk = b"".join([lines.change(event) for event in events])
-                told = events[-1].revision
-                if chunk:
+                for chunk in _chunks(map(lines.change, events)):
                     yield chunk
+                told = events[-1].revision
         except (WatcherTooSlow, StoreFailed):
             return
         finally:
@@ -143,10 +145,26 @@ class Watcher:
         if line is None:
             body = stored.with_revision(resource, value.value, revision)
             line = b'{"type":"%b","object":%b}\n' % (type_, body)
-            if len(self._lines) >= LINES_KEPT:
+            if len(self._lines) >= LINES_KEPT or self._lines_bytes >= LINES_KEPT_BYTES:
                 self._lines.clear()
+                self._lines_bytes = 0
             self._lines[key] = line
+            self._lines_bytes += len(line)
         return line
+
+
+def _chunks(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines joined into portions of at least CHUNK_BYTES but for the last, rendered as they are asked for."""
+    portion: list[bytes] = []
+    size = 0
+    for line in lines:
+        portion.append(line)
+        size += len(line)
+        if size >= CHUNK_BYTES:
+            yield b"".join(portion)
+            portion, size = [], 0
+    if size:
+        yield b"".join(portion)
 
 
 class _Lines:

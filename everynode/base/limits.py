@@ -8,6 +8,10 @@ from __future__ import annotations
 # Kubernetes' own bound on a request's body; clients know its message.
 REQUEST_BODY_BYTES = 3 * 1024 * 1024
 
+# A body that has not arrived whole by then is given up: 3 MiB at 50 KB a second. Without it, whoever sends half of one holds
+# a place among the requests in flight for ever.
+REQUEST_BODY_SECONDS = 60.0
+
 # One line of a request's head. Selectors with hundreds of names travel in the URL; Go's servers allow 1 MiB for the whole head.
 REQUEST_LINE_BYTES = 64 * 1024
 REQUEST_HEADER_BYTES = 64 * 1024

@@ -18,18 +18,21 @@ from everynode.store.contract import Event, StoreError, WatcherTooSlow
 # Events a watch may be behind. A healthy reader empties its queue every few turns of the loop; one that is a whole
 # history behind would pin as much memory as the history itself, and is better off listing again.
 WATCH_QUEUE_EVENTS = 16_384
+# And bytes, as much as a history holds: what waits for a reader that never reads stays in memory when the history lets it go.
+WATCH_QUEUE_BYTES = 64 * 1024 * 1024
 
 
 class HubWatch:
     """One watch: its scope and what waits to be taken. Made by `Hub.watch`."""
 
-    __slots__ = ("_closed", "_error", "_hub", "_limit", "_queue", "_seen", "_waiter", "prefix", "term")
+    __slots__ = ("_bytes", "_closed", "_error", "_hub", "_limit", "_queue", "_seen", "_waiter", "prefix", "term")
 
     def __init__(self, hub: Hub, prefix: str, term: str, replay: list[Event], limit: int) -> None:
         self.prefix, self.term = prefix, term
         self._hub = hub
         self._queue = replay
         self._limit = limit + len(replay)
+        self._bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self._error: StoreError | None = None
         self._closed = False
@@ -44,7 +47,7 @@ class HubWatch:
                 self._waiter = None
         if self._error is not None:
             raise self._error
-        taken, self._queue = self._queue, []
+        taken, self._queue, self._bytes = self._queue, [], 0
         return taken
 
     @property
@@ -59,9 +62,11 @@ class HubWatch:
 
     def put(self, event: Event) -> bool:
         """Queues an event; False if there is no room for it."""
-        if len(self._queue) >= self._limit:
+        if len(self._queue) >= self._limit or self._bytes > WATCH_QUEUE_BYTES:
             return False
         self._queue.append(event)
+        if event.after is not None:
+            self._bytes += len(event.after.value)
         self._wake()
         return True
 
@@ -116,7 +121,7 @@ class Hub:
         self.revision = events[-1].revision
         for watch in late:
             self.forget(watch)
-            watch.end(WatcherTooSlow(f"a watch of {watch.prefix} fell more than {self._queue_limit} events behind"))
+            watch.end(WatcherTooSlow(f"a watch of {watch.prefix} fell too far behind: more than a history's length"))
 
     def end(self, error: StoreError | None) -> None:
         """Closes every watch."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import ssl
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -14,6 +16,7 @@ import pytest
 from everynode.api import status
 from everynode.apiserver import listener as listening
 from everynode.apiserver.listener import CannotListen, Listener
+from everynode.assemble.pki import ensure
 from everynode.wire.message import Handler, Request, Response
 
 HEAD = b"Host: x\r\n"
@@ -239,3 +242,47 @@ async def test_a_taken_port_is_told_in_one_line() -> None:
     async with open_listener(echo([])) as listener:
         with pytest.raises(CannotListen, match=f"cannot listen on 127.0.0.1:{listener.port}"):
             await Listener(echo([]), None).open("127.0.0.1", listener.port)
+
+
+async def test_half_a_body_holds_no_place_for_ever(monkeypatch) -> None:
+    monkeypatch.setattr(listening.limits, "REQUEST_BODY_SECONDS", 0.1)
+    seen: list[Request] = []
+    async with open_listener(echo(seen)) as listener:
+        answered = await raw_head(listener, b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 10\r\n\r\n{")
+        assert b" 408 " in answered
+        assert b"the body did not arrive within" in answered
+    assert seen == []
+
+
+async def test_nobody_without_a_certificate_has_a_body_read(tmp_path, monkeypatch) -> None:
+    """So strangers who send half of one cannot fill the places of requests in flight and lock everybody else out."""
+    monkeypatch.setattr(listening.limits, "REQUESTS_IN_FLIGHT", 2)
+    pki = ensure(tmp_path / "pki", (), time.time())
+    seen: list[Request] = []
+    tls = listening.tls_context(pki.certificate("server"), pki.key("server"), pki.ca)
+    listener = Listener(echo(seen), tls)
+    await listener.open("127.0.0.1", 0)
+    stranger = ssl.create_default_context(cafile=str(pki.ca))
+    writers = []
+    for _ in range(4):
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port, ssl=stranger)
+        writers.append(writer)
+        writer.write(b"POST /livez HTTP/1.1\r\n" + HEAD + b"Content-Length: 1000\r\n\r\n{")
+        assert (await asyncio.wait_for(reader.readline(), 2)).startswith(b"HTTP/1.1 200")
+    assert [(request.peer, request.body) for request in seen] == [(None, b"")] * 4
+    for writer in writers:
+        writer.transport.abort()
+    await listener.close(0.5)
+
+
+async def test_a_stream_to_an_old_client_ends_with_its_connection() -> None:
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        yield b"one\n"
+        yield b"two\n"
+
+    async def handle(request: Request) -> Response:
+        return Response(200, {}, stream=chunks())
+
+    async with open_listener(handle) as listener:
+        answered = await raw(listener, b"GET /watch HTTP/1.0\r\n" + HEAD + b"\r\n")
+        assert answered.partition(b"\r\n\r\n")[2] == b"one\ntwo\n"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from tests.apiserver.caller import MERGE, Caller, config_map, pod
 
 
@@ -107,3 +111,19 @@ async def test_initial_events_need_their_match(api: Caller, core: str) -> None:
     answer = await api.call("GET", f"{core}/pods", watch="1", sendInitialEvents="true")
     assert answer.code == 400
     assert "resourceVersionMatch" in answer.body["message"]
+
+
+async def test_many_events_leave_in_portions(api: Caller, core: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that takes nothing holds one portion in memory, not all that waits for it."""
+    monkeypatch.setattr("everynode.apiserver.watching.CHUNK_BYTES", 1000)
+    for number in range(9):
+        await api.create(f"{core}/configmaps", config_map(f"c{number}", k="x" * 400))
+    response = await api.send("GET", f"{core}/configmaps", watch="1")
+    assert response.stream is not None
+    names = []
+    while len(names) < 9:
+        portion = (await anext(response.stream)).splitlines()
+        assert 1 <= len(portion) <= 2
+        names += [json.loads(line)["object"]["metadata"]["name"] for line in portion]
+    assert names == [f"c{number}" for number in range(9)]
+    await response.close()

@@ -276,6 +276,18 @@ async def test_a_slow_watch_is_closed_and_the_others_go_on(open_local: Callable[
     assert len(await quick.next()) == 1
 
 
+async def test_what_waits_for_a_reader_that_never_reads_is_bounded_in_bytes_too(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("everynode.store.hub.WATCH_QUEUE_BYTES", 25)
+    slow, quick = store.watch("core/pods/"), store.watch("core/pods/")
+    for _ in range(4):
+        await store.write(A, b"ten bytes!")
+        assert len(await quick.next()) == 1
+    with pytest.raises(WatcherTooSlow):
+        await slow.next()
+
+
 async def test_a_resumed_watch_has_room_for_what_it_missed(open_local: Callable[..., LocalStore]) -> None:
     store = open_local(watch_queue_events=2)
     for n in range(5):
