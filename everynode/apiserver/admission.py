@@ -45,7 +45,7 @@ class Admission:
     async def admit_create(self, resource: Resource, obj: Any) -> None:
         """Completes the object in place; raises ApiError when it may not be created."""
         if resource.namespaced and not resource.is_review:
-            await self._namespace_takes(resource, obj.metadata.name, obj.metadata.namespace)
+            await self._namespace_takes(resource, _called(obj), obj.metadata.namespace)
         if resource is scheme.PODS:
             await self._service_account(obj)
             await self._priority(obj)
@@ -74,7 +74,7 @@ class Admission:
         namespace = pod.metadata.namespace
         if await self._store.get(scheme.SERVICE_ACCOUNTS.key(namespace, name)) is None:
             why = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
-            raise status.forbidden(scheme.PODS, pod.metadata.name, why)
+            raise status.forbidden(scheme.PODS, _called(pod), why)
 
     async def _priority(self, pod: Pod) -> None:
         chosen = await self._priority_class(pod)
@@ -86,7 +86,7 @@ class Admission:
                 f"the integer value of priority ({given}) must not be provided in pod spec; "
                 f"priority admission controller computed {value} from the given PriorityClass name"
             )
-            raise status.forbidden(scheme.PODS, pod.metadata.name, why)
+            raise status.forbidden(scheme.PODS, _called(pod), why)
         pod.spec.priority = value
         if pod.spec.preemption_policy is None:
             pod.spec.preemption_policy = policy
@@ -99,12 +99,18 @@ class Admission:
         if name:
             entry = await self._store.get(scheme.PRIORITY_CLASSES.key("", name))
             if entry is None:
-                raise status.forbidden(scheme.PODS, pod.metadata.name, f"no PriorityClass with name {name} was found")
+                raise status.forbidden(scheme.PODS, _called(pod), f"no PriorityClass with name {name} was found")
             found: PriorityClass = stored.decode(scheme.PRIORITY_CLASSES, entry)
             return found
         page = await self._store.range(scheme.PRIORITY_CLASSES.prefix, terms=("f:globalDefault=true",))
         classes = [stored.decode(scheme.PRIORITY_CLASSES, entry) for entry in page.entries]
         return min(classes, key=lambda each: each.value, default=None)
+
+
+def _called(obj: Any) -> str:
+    """What a refusal calls the object: its name, or the beginning of the one that is yet to be drawn."""
+    metadata = obj.metadata
+    return str(metadata.name or metadata.generate_name)
 
 
 def _tolerate_node_troubles(pod: Pod) -> None:

@@ -67,7 +67,7 @@ def decode_object(call: Call, resource: Resource, body: bytes) -> Any:
         return _decode_trusted(resource, body)
     try:
         said = strict.decode(body, _Said)
-        _check_kind(resource, said, body)
+        _check_kind(resource, said)
         obj, found = strict.read(body, resource.struct)
     except strict.Malformed as error:
         raise _unreadable(resource, str(error)) from None
@@ -82,7 +82,8 @@ def _decode_trusted(resource: Resource, body: bytes) -> Any:
         obj = stored.decoder(resource).decode(body)
     except msgspec.MsgspecError as error:
         raise _unreadable(resource, str(error)) from None
-    _check_kind(resource, obj, body)
+    _check_kind(resource, obj)
+    obj.kind, obj.api_version = resource.kind, resource.api_version
     return obj
 
 
@@ -112,17 +113,14 @@ def read_delete_options(call: Call) -> DeleteOptions:
     return options
 
 
-def _check_kind(resource: Resource, said: Any, body: bytes) -> None:
-    if not said.kind:
-        raise status.bad_request(f"Object 'Kind' is missing in '{_excerpt(body)}'")
-    if not said.api_version:
-        raise status.bad_request(f"Object 'apiVersion' is missing in '{_excerpt(body)}'")
-    if said.api_version != resource.api_version:
+def _check_kind(resource: Resource, said: Any) -> None:
+    """A body that does not say what it is, is what its URL names; one that does must agree with it."""
+    if said.api_version and said.api_version != resource.api_version:
         raise status.bad_request(
             f"the API version in the data ({said.api_version}) does not match the expected API version "
             f"({resource.api_version})"
         )
-    if said.kind != resource.kind:
+    if said.kind and said.kind != resource.kind:
         raise status.bad_request(
             f"{said.kind} in version {resource.version!r} cannot be handled as a {resource.kind}".replace("'", '"')
         )
@@ -142,8 +140,3 @@ def _refuse_or_warn(call: Call, resource: Resource, found: list[str]) -> None:
 def _unreadable(resource: Resource, why: str) -> status.ApiError:
     version = f'"{resource.version}"'
     return status.bad_request(f"{resource.kind} in version {version} cannot be handled as a {resource.kind}: {why}")
-
-
-def _excerpt(body: bytes) -> str:
-    text = body[:256].decode(errors="replace")
-    return text if len(body) <= 256 else text + " ..."

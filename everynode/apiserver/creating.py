@@ -36,10 +36,10 @@ async def create_object(writer: Writer, call: Call, resource: Resource, obj: Any
     _check_place(call, resource, metadata)
     base = metadata.generate_name if not metadata.name else ""
     _fill_system_metadata(writer, obj)
-    if base:
-        metadata.name = base[:LONGEST_BASE] + writer.ids.suffix()
     defaults.apply(resource, obj)
     await writer.admission.admit_create(resource, obj)
+    if base:
+        metadata.name = base[:LONGEST_BASE] + writer.ids.suffix()
     strategy_of(resource).prepare_create(obj)
     if resource is scheme.SERVICES:
         await assign_address(writer.store, writer.ids, obj)

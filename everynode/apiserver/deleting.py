@@ -23,6 +23,8 @@ from everynode.wire.message import Response
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
+# Kinds of which the answer to a DELETE shows the object even when it is gone; for all others it is a Status.
+_SHOWN_WHEN_GONE = (scheme.PODS, scheme.SERVICES, scheme.SERVICE_ACCOUNTS)
 _POLICIES = {"Foreground": FOREGROUND, "Orphan": ORPHAN, "Background": ""}
 
 
@@ -81,6 +83,8 @@ async def _delete(writer: Writer, call: Call, options: DeleteOptions) -> Respons
             if not wait:
                 if not dry_run:
                     await writer.store.write(entry.key, None, expect=entry.revision)
+                if resource in _SHOWN_WHEN_GONE:
+                    return writer.answer(call, 200, kind, entry.value, entry.revision)
                 return media.json_response(200, media.success(_details(resource, obj)), call.warnings)
             value = stored.encode(kind, obj)
             if dry_run:

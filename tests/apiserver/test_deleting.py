@@ -15,6 +15,13 @@ async def test_at_once(api: Caller, core: str) -> None:
     assert (await api.call("DELETE", f"{core}/configmaps/a")).code == 404
 
 
+async def test_a_pod_that_is_gone_at_once_is_shown_once_more(api: Caller, core: str) -> None:
+    made = await api.create(f"{core}/pods", pod("a"))
+    shown = await api.must("DELETE", f"{core}/pods/a")
+    assert (shown["kind"], shown["metadata"]["uid"]) == ("Pod", made["metadata"]["uid"])
+    assert (await api.get(f"{core}/pods/a")).code == 404
+
+
 async def test_a_pod_on_a_node_is_given_its_grace(api: Caller, core: str) -> None:
     await api.create(f"{core}/pods", pod("a", nodeName="n1", terminationGracePeriodSeconds=40))
     marked = await api.must("DELETE", f"{core}/pods/a")

@@ -36,12 +36,27 @@ async def test_generated_names(api: Caller, core: str) -> None:
     assert first["metadata"]["name"] != second["metadata"]["name"]
 
 
+async def test_a_body_that_does_not_say_what_it_is_is_what_the_url_names(api: Caller, core: str) -> None:
+    made = await api.create(f"{core}/configmaps", {"metadata": {"name": "a"}})
+    assert (made["kind"], made["apiVersion"]) == ("ConfigMap", "v1")
+    changed = await api.must("PUT", f"{core}/configmaps/a", {"metadata": {"name": "a"}, "data": {"k": "v"}})
+    assert (changed["kind"], changed["apiVersion"]) == ("ConfigMap", "v1")
+
+
+async def test_a_refused_pod_is_called_by_the_name_it_was_sent_with(api: Caller, core: str) -> None:
+    given = pod("")
+    given["metadata"] = {"generateName": "web-"}
+    given["spec"]["serviceAccountName"] = "missing"
+    answer = await api.call("POST", f"{core}/pods", given)
+    assert answer.code == 403
+    assert answer.body["message"].startswith('pods "web-" is forbidden: error looking up service account')
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"kind": "Secret"}, "cannot be handled as a ConfigMap"),
         ({"apiVersion": "apps/v1"}, "does not match the expected API version (v1)"),
-        ({"kind": ""}, "Object 'Kind' is missing"),
         ({"metadata": {"name": "a", "namespace": "elsewhere"}}, "does not match the namespace sent on the request"),
         ({"metadata": {"name": "a", "resourceVersion": "5"}}, "resourceVersion should not be set"),
         ({"data": {"k": 1}}, "cannot unmarshal number into Go struct field ConfigMap.data of type string"),

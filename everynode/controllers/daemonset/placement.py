@@ -222,7 +222,8 @@ def _upkeep(
 
     failed = [pod for pod in live if pod.status.phase == FAILED]
     retry = failed_until if failed and now < failed_until else inf
-    doomed = [Doomed(pod, Cause.FAILED) for pod in failed] if retry == inf else []
+    # One at a time: with it the next pause begins.
+    doomed = [Doomed(pod, Cause.FAILED) for pod in failed[:1]] if retry == inf else []
     doomed += [Doomed(pod, Cause.SUCCEEDED) for pod in live if pod.status.phase == SUCCEEDED]
     running = [pod for pod in live if not pod.terminal]
     if not rules.surge:

@@ -158,7 +158,10 @@ class DaemonSetController:
                 ds = books.ledger.ds.metadata
                 if owner.uid == ds.uid if owner else revision.metadata.namespace == ds.namespace:
                     books.ledger.history_stale = True
-                    self._queue.add(books.key)
+                    # A new one that has its owner already waits for the next sync, as in Kubernetes: whoever made it (we, most
+                    # often, or somebody who brings a history along) need not see it merged with its like at once.
+                    if old is not None or owner is None:
+                        self._queue.add(books.key)
 
     # One sync
 
@@ -190,6 +193,7 @@ class DaemonSetController:
                 return
             ledger.retarget(rules_of(ds, hash, ledger.strategy.surge), self._clock.now())
             books.mould = PodMould(ds, hash)
+        ledger.wake(self._clock.now())
         await self._refresh(ledger)
         if ledger.epoch != epoch:
             return
@@ -198,6 +202,7 @@ class DaemonSetController:
         errors = await self._carry_out(books, plan)
         if not errors:
             await books.history.clean_up(ledger)
+        # Moments that have come since the plan are left to the timer: what they ask for must be planned, not just judged.
         await self._refresh(ledger)
         await self._write_status(books, ds)
         self._arm(books)
@@ -215,7 +220,6 @@ class DaemonSetController:
 
     async def _refresh(self, ledger: Ledger) -> None:
         """Judges all that is stale; when it returns nothing is, and no event has come in between."""
-        ledger.wake(self._clock.now())
         while True:
             ledger.refresh(self._clock.now(), TURN)
             if not ledger.stale:
