@@ -7,7 +7,7 @@ and until then whoever is no master is refused by name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from everynode.api import scheme, status
 from everynode.api.authentication_v1 import SelfSubjectReview, SelfSubjectReviewStatus, UserInfo
@@ -36,8 +36,7 @@ PUBLIC_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/version"})
 _SHAPE_PREFIXES = ("/api", "/apis", "/openapi", "/livez", "/readyz", "/healthz", "/version")
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(msgspec.Struct, frozen=True, gc=False):
     """What is to be done: a verb on a resource, or on a path that is none."""
 
     verb: str

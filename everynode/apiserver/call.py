@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from everynode.api import scheme, status
 from everynode.api.scheme import Resource
 from everynode.wire.message import Request
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(msgspec.Struct, frozen=True, gc=False):
     """Who asks, with the groups that authorisation looks at."""
 
     name: str
     groups: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, gc=False):
     """What a resource URL names; empty parts were not given."""
 
     resource: Resource

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import datetime
+from functools import lru_cache
 
 _RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)",
@@ -79,7 +80,9 @@ def _two_units(large: int, large_unit: str, small: int, small_unit: str) -> str:
     return f"{large}{large_unit}{small}{small_unit}" if small else f"{large}{large_unit}"
 
 
+@lru_cache(maxsize=64)
 def _calendar(unix: int) -> str:
+    # The same few seconds are asked for again and again: everything written now tells the time.
     moment = time.gmtime(unix)
     return (
         f"{moment.tm_year:04d}-{moment.tm_mon:02d}-{moment.tm_mday:02d}"

@@ -75,11 +75,14 @@ def on_status_update(resource: scheme.Resource, new: Any, old: Any) -> list[Fiel
 
 
 def _on_change(resource: scheme.Resource, rule: ChangeRule | None, new: Any, old: Any) -> list[FieldError]:
-    """The rules of metadata, which every kind has, and then the kind's own."""
+    """The rules of metadata, which every kind has, and then the kind's own.
+
+    Metadata that is the stored object's own is well-formed and unchanged."""
     errors = Errors()
     with suppress(EnoughError):
-        check_metadata(new.metadata, errors, namespaced=resource.namespaced, name_faults=path_segment_faults)
-        check_metadata_update(new.metadata, old.metadata, errors)
+        if new.metadata is not old.metadata:
+            check_metadata(new.metadata, errors, namespaced=resource.namespaced, name_faults=path_segment_faults)
+            check_metadata_update(new.metadata, old.metadata, errors)
         if rule is not None:
             rule(new, old, errors)
     return _told_once(errors) if errors else errors
