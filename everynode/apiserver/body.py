@@ -27,6 +27,8 @@ _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 # Kubernetes' own bound on a request's body.
 MOST_BYTES = 3 * 1024 * 1024
 
+_delete_options = msgspec.json.Decoder(DeleteOptions)
+
 
 class _Said(msgspec.Struct, rename="camel"):
     """What a body says that it is."""
@@ -95,9 +97,10 @@ def convert_object(call: Call, resource: Resource, tree: dict[str, Any]) -> Any:
 def read_delete_options(call: Call) -> DeleteOptions:
     """DeleteOptions from the body or, without one, from the query."""
     if call.request.body:
+        text = json_of(call)
         try:
-            options: DeleteOptions = strict.decode(json_of(call), DeleteOptions)
-        except strict.Malformed as error:
+            options = _delete_options.decode(text) if call.trusted else strict.decode(text, DeleteOptions)
+        except (strict.Malformed, msgspec.MsgspecError) as error:
             raise status.bad_request(str(error)) from None
         if options.kind not in ("", "DeleteOptions"):
             raise status.bad_request(f'the body of a delete must be DeleteOptions, not "{options.kind}"')

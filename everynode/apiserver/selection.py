@@ -73,11 +73,13 @@ class Selection:
 
     def matches(self, entry: Entry) -> bool:
         """Whether an entry is selected (its key's scope aside)."""
-        return (
-            all(term in entry.facets for term in self.terms)
-            and (not self.name or entry.key.rsplit("/", 1)[1] == self.name)
-            and all(predicate(entry) for predicate in self.others)
-        )
+        # Asked for every event by every watch, and most watches select nothing.
+        for term in self.terms:
+            if term not in entry.facets:
+                return False
+        if self.name and entry.key.rsplit("/", 1)[1] != self.name:
+            return False
+        return not self.others or all(predicate(entry) for predicate in self.others)
 
 
 def parse(resource: Resource, label_selector: str, field_selector: str) -> Selection:

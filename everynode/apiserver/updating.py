@@ -61,7 +61,9 @@ async def update(writer: Writer, call: Call) -> Response:
 
 async def patch(writer: Writer, call: Call) -> Response:
     """Carries out a PATCH on an object or its status."""
-    kind = next((each.type for each in media.parse(call.request.headers.get("content-type", ""))), "")
+    kind = call.request.headers.get("content-type", "")
+    if kind not in PATCHES:  # it has parameters, or capitals
+        kind = next((each.type for each in media.parse(kind)), "")
     if kind == APPLY_PATCH:
         return await _apply(writer, call)
     of_status = status_patch.read(call) if kind == MERGE_PATCH else None
