@@ -9,7 +9,7 @@ from typing import Any
 
 from everynode.api import defaults, scheme, status, validation
 from everynode.api.scheme import Resource
-from everynode.apiserver import applying, body, event_views
+from everynode.apiserver import applying, body
 from everynode.apiserver.call import Call
 from everynode.apiserver.service_addresses import assign_address
 from everynode.apiserver.strategies import strategy_of
@@ -23,16 +23,12 @@ LONGEST_BASE = 63 - 5
 
 async def create(writer: Writer, call: Call) -> Response:
     """Carries out a POST on a collection."""
-    resource = call.resource
-    obj = body.read_object(call, resource)
-    if resource is scheme.EVENTS_V1:
-        resource, obj = scheme.EVENTS, event_views.to_core(obj)
-    return await create_object(writer, call, resource, obj)
+    return await create_object(writer, call, body.read_object(call, call.resource))
 
 
-async def create_object(writer: Writer, call: Call, resource: Resource, obj: Any) -> Response:
-    """Stores a decoded object; `resource` is the kind it is stored as."""
-    metadata = obj.metadata
+async def create_object(writer: Writer, call: Call, obj: Any) -> Response:
+    """Stores a decoded object."""
+    resource, metadata = call.resource, obj.metadata
     _check_place(call, resource, metadata)
     base = metadata.generate_name if not metadata.name else ""
     _fill_system_metadata(writer, obj)

@@ -75,20 +75,19 @@ async def _delete(writer: Writer, call: Call, options: DeleteOptions) -> Respons
     dry_run = check_dry_run(options.dry_run) or call.dry_run
     for _ in range(ATTEMPTS):
         entry = await writer.current(call)
-        kind = scheme.EVENTS if resource.stored_as else resource
-        obj = stored.decode(kind, entry)
+        obj = stored.decode(resource, entry)
         _check_preconditions(call, options, obj)
-        wait = _mark(writer, kind, obj, options, holds)
+        wait = _mark(writer, resource, obj, options, holds)
         try:
             if not wait:
                 if not dry_run:
                     await writer.store.write(entry.key, None, expect=entry.revision)
                 if resource in _SHOWN_WHEN_GONE:
-                    return writer.answer(call, 200, kind, entry.value, entry.revision)
+                    return writer.answer(call, 200, resource, entry.value, entry.revision)
                 return media.json_response(200, media.success(_details(resource, obj)), call.warnings)
-            value = stored.encode(kind, obj)
+            value = stored.encode(resource, obj)
             if dry_run:
-                return writer.answer(call, 200, kind, value, entry.revision)
+                return writer.answer(call, 200, resource, value, entry.revision)
             return await writer.replace(call, entry, value)
         except Conflict as conflict:
             if conflict.current is None:

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from everynode.api import core_v1, events_v1, scheme
 
 STORED = scheme.EVENTS
 
-_core = msgspec.json.Decoder(core_v1.Event)
 
-
-def from_core(body: bytes) -> bytes:
-    """A core Event, its resourceVersion set, as events.k8s.io/v1 shows it."""
-    core = _core.decode(body)
+def from_core(core: core_v1.Event) -> events_v1.Event:
+    """A core Event as events.k8s.io/v1 shows it."""
     series = core.series
-    return msgspec.json.encode(
-        events_v1.Event(
-            kind=scheme.EVENTS_V1.kind,
-            api_version=scheme.EVENTS_V1.api_version,
-            metadata=core.metadata,
-            event_time=core.event_time,
-            series=None
-            if series is None
-            else events_v1.EventSeries(count=series.count, last_observed_time=series.last_observed_time),
-            reporting_controller=core.reporting_component,
-            reporting_instance=core.reporting_instance,
-            action=core.action,
-            reason=core.reason,
-            regarding=core.involved_object,
-            related=core.related,
-            note=core.message,
-            type=core.type,
-            deprecated_source=core.source,
-            deprecated_first_timestamp=core.first_timestamp,
-            deprecated_last_timestamp=core.last_timestamp,
-            deprecated_count=core.count,
-        )
+    return events_v1.Event(
+        kind=scheme.EVENTS_V1.kind,
+        api_version=scheme.EVENTS_V1.api_version,
+        metadata=core.metadata,
+        event_time=core.event_time,
+        series=None
+        if series is None
+        else events_v1.EventSeries(count=series.count, last_observed_time=series.last_observed_time),
+        reporting_controller=core.reporting_component,
+        reporting_instance=core.reporting_instance,
+        action=core.action,
+        reason=core.reason,
+        regarding=core.involved_object,
+        related=core.related,
+        note=core.message,
+        type=core.type,
+        deprecated_source=core.source,
+        deprecated_first_timestamp=core.first_timestamp,
+        deprecated_last_timestamp=core.last_timestamp,
+        deprecated_count=core.count,
     )
 
 

@@ -14,7 +14,7 @@ import msgspec
 from everynode.api import status
 from everynode.api.meta_v1 import ListMeta, StatusCause, StatusDetails
 from everynode.api.scheme import Resource
-from everynode.apiserver import event_views, media, selection, stored, tables
+from everynode.apiserver import media, selection, stored, tables
 from everynode.apiserver.call import Call, Target
 from everynode.apiserver.media import Form
 from everynode.base.clock import Clock
@@ -49,7 +49,7 @@ class Reader:
         entry = await self._store.get(resource.key(target.namespace, target.name))
         if entry is None:
             raise status.not_found(resource, target.name)
-        return media.json_response(200, self.render(call, form, present(resource, entry)))
+        return media.json_response(200, self.render(call, form, stored.present(resource, entry)))
 
     def render(self, call: Call, form: Form, body: bytes, *, columns: bool = True) -> bytes:
         """One object in the form that was asked for; `columns` says whether a table describes its columns."""
@@ -84,7 +84,7 @@ class Reader:
             meta.continue_ = ContinueToken(page.revision, page.entries[-1].key).text()
             if not chosen.terms and not chosen.others and not chosen.name:
                 meta.remaining_item_count = page.remaining
-        bodies = [present(resource, entry) for entry in page.entries]
+        bodies = [stored.present(resource, entry) for entry in page.entries]
         return media.json_response(200, self._render_list(call, form, bodies, meta))
 
     def _render_list(self, call: Call, form: Form, bodies: Sequence[bytes], meta: ListMeta) -> bytes:
@@ -147,13 +147,6 @@ class Reader:
             if not page.remaining:
                 return Page(kept, page.revision, 0)
             after = page.entries[-1].key
-
-
-def present(resource: Resource, entry: Entry) -> bytes:
-    """A stored version as this resource shows it (an events.k8s.io Event is stored as a core Event)."""
-    if resource.stored_as:
-        return event_views.from_core(stored.present(event_views.STORED, entry))
-    return stored.present(resource, entry)
 
 
 def too_large_revision(error: FutureRevision) -> status.ApiError:

@@ -11,9 +11,8 @@ from typing import Any
 
 import msgspec
 
-from everynode.api import schema, scheme, status
-from everynode.api.scheme import Resource
-from everynode.apiserver import applying, body, event_views, media, status_patch, stored
+from everynode.api import schema, status
+from everynode.apiserver import applying, body, media, status_patch, stored
 from everynode.apiserver.call import Call
 from everynode.apiserver.creating import create_object
 from everynode.apiserver.writing import (
@@ -42,8 +41,6 @@ async def update(writer: Writer, call: Call) -> Response:
     """Carries out a PUT on an object or its status."""
     resource = call.resource
     new = body.read_object(call, resource)
-    if resource is scheme.EVENTS_V1:
-        new = event_views.to_core(new)
     _check_names(call, new)
     named = new.metadata.resource_version
     for _ in range(ATTEMPTS):
@@ -73,7 +70,7 @@ async def patch(writer: Writer, call: Call) -> Response:
         try:
             if of_status is not None:
                 return await status_patch.replace(writer, call, entry, of_status)
-            tree = change(_shown_tree(call.resource, entry))
+            tree = change(stored.tree(call.resource, entry))
             return await _replace(writer, call, entry, _patched(call, tree))
         except Conflict as conflict:
             if conflict.current is None:
@@ -81,17 +78,8 @@ async def patch(writer: Writer, call: Call) -> Response:
     raise status.conflict(call.resource, call.target.name, status.OBJECT_MODIFIED)
 
 
-def _shown_tree(resource: Resource, entry: Entry) -> dict[str, Any]:
-    if not resource.stored_as:
-        return stored.tree(resource, entry)
-    tree: dict[str, Any] = msgspec.json.decode(event_views.from_core(stored.present(event_views.STORED, entry)))
-    return tree
-
-
 def _patched(call: Call, tree: dict[str, Any]) -> Any:
     new = body.convert_object(call, call.resource, tree)
-    if call.resource is scheme.EVENTS_V1:
-        new = event_views.to_core(new)
     _check_names(call, new)
     return new
 
@@ -100,7 +88,7 @@ async def _replace(writer: Writer, call: Call, entry: Entry, new: Any, *, applie
     """Writes `new` over `entry` under all the rules; raises Conflict when something else stands there by then.
 
     `applied` says that `new` already tells who owns its fields."""
-    resource = scheme.EVENTS if call.resource is scheme.EVENTS_V1 else call.resource
+    resource = call.resource
     old = stored.decode(resource, entry)
     metadata = new.metadata
     check_preconditions(call, entry, old, metadata.uid, metadata.resource_version)
@@ -184,7 +172,7 @@ async def _apply(writer: Writer, call: Call) -> Response:
             if call.target.subresource:
                 raise status.not_found(resource, call.target.name)
             tree = applying.merge(call, wanted, None, writer.now())
-            return await create_object(writer, call, resource, body.convert_object(call, resource, tree))
+            return await create_object(writer, call, body.convert_object(call, resource, tree))
         tree = applying.merge(call, wanted, stored.tree(resource, entry), writer.now())
         try:
             return await _replace(writer, call, entry, _patched(call, tree), applied=True)

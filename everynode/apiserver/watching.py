@@ -16,10 +16,10 @@ import msgspec
 
 from everynode.api import status
 from everynode.api.scheme import Resource
-from everynode.apiserver import event_views, media, selection, stored
+from everynode.apiserver import media, selection, stored
 from everynode.apiserver.call import Call
 from everynode.apiserver.media import Form
-from everynode.apiserver.reading import Reader, count, present
+from everynode.apiserver.reading import Reader, count
 from everynode.base.ids import Ids
 from everynode.store.contract import Compacted, Entry, Event, FutureRevision, Store, StoreFailed, WatcherTooSlow
 from everynode.wire.message import Response
@@ -50,7 +50,7 @@ class Watcher:
         self._store = store
         self.reader = reader
         self._ids = ids
-        self._lines: dict[tuple[int, bytes], bytes] = {}
+        self._lines: dict[tuple[Resource, int, bytes], bytes] = {}
         self._lines_bytes = 0
 
     async def watch(self, call: Call) -> Response:
@@ -140,7 +140,7 @@ class Watcher:
 
     def line(self, type_: bytes, resource: Resource, value: Entry, revision: int) -> bytes:
         """One event with a whole object; rendered once for all who watch it."""
-        key = (revision, type_)
+        key = (resource, revision, type_)
         line = self._lines.get(key)
         if line is None:
             body = stored.with_revision(resource, value.value, revision)
@@ -179,7 +179,7 @@ class _Lines:
 
     def added(self, entry: Entry) -> bytes:
         # Not shared: many objects of a first state carry revisions that other lines are kept under.
-        return self._render(b"ADDED", present(self._call.resource, entry))
+        return self._render(b"ADDED", stored.present(self._call.resource, entry))
 
     def change(self, event: Event) -> bytes:
         """The line of a write, or nothing when the selection holds neither before nor after it."""
@@ -196,13 +196,9 @@ class _Lines:
 
     def _whole(self, type_: bytes, value: Entry, revision: int) -> bytes:
         resource = self._call.resource
-        if resource.stored_as:
-            body = event_views.from_core(stored.with_revision(event_views.STORED, value.value, revision))
-        elif self._form is Form.OBJECT:
+        if self._form is Form.OBJECT:
             return self._watcher.line(type_, resource, value, revision)
-        else:
-            body = stored.with_revision(resource, value.value, revision)
-        return self._render(type_, body)
+        return self._render(type_, stored.with_revision(resource, value.value, revision))
 
     def _render(self, type_: bytes, body: bytes) -> bytes:
         if self._form is not Form.OBJECT:

@@ -13,7 +13,7 @@ from typing import Any
 from everynode.api import defaults, status, validation
 from everynode.api.fielderror import FieldError
 from everynode.api.scheme import Resource
-from everynode.apiserver import event_views, media, stored
+from everynode.apiserver import media, stored
 from everynode.apiserver.admission import Admission
 from everynode.apiserver.call import Call
 from everynode.apiserver.reading import Reader
@@ -52,10 +52,7 @@ class Writer:
     def answer(self, call: Call, code: int, resource: Resource, value: bytes, revision: int) -> Response:
         """The written object in the form that was asked for."""
         form = media.form_wanted(call.request.headers.get("accept", ""))
-        if resource.stored_as:
-            body = event_views.from_core(stored.with_revision(event_views.STORED, value, revision))
-        else:
-            body = stored.with_revision(resource, value, revision)
+        body = stored.with_revision(resource, value, revision)
         return media.json_response(code, self.reader.render(call, form, body), call.warnings)
 
     async def insert(self, call: Call, resource: Resource, obj: Any) -> Response:

@@ -297,3 +297,32 @@ async def test_events_under_both_their_names(api: Caller, core: str) -> None:
     assert shown["deprecatedCount"] == 2
     selected = (await api.get(f"{core}/events", fieldSelector="involvedObject.name=a,involvedObject.kind=Pod")).body
     assert len(selected["items"]) == 1
+
+
+async def test_an_event_of_the_new_kind_is_judged_by_its_own_rules(api: Caller, core: str) -> None:
+    path = "/apis/events.k8s.io/v1/namespaces/default/events"
+    event = manifest("events.k8s.io/v1", "Event", "e", type="Normal", reason="Started", note="it started")
+    event["regarding"] = {"kind": "Pod", "namespace": "default", "name": "a"}
+    refused = await api.call("POST", path, event)
+    assert refused.code == 422
+    assert "eventTime: Required value" in refused.body["message"]
+    event |= {
+        "eventTime": "2023-11-14T22:13:20.000000Z",
+        "action": "Starting",
+        "reportingController": "example.com/agent",
+        "reportingInstance": "agent-1",
+    }
+    watched = await api.watch(path, resourceVersion=str(api.store.revision))
+    core_watched = await api.watch(f"{core}/events", resourceVersion=str(api.store.revision))
+    made = await api.create(path, event)
+    assert (made["kind"], made["apiVersion"], made["note"]) == ("Event", "events.k8s.io/v1", "it started")
+    assert (await watched.next())[1] == made
+    assert (await core_watched.next())[1]["message"] == "it started"
+    assert (await api.get(f"{core}/events/e")).body["involvedObject"]["name"] == "a"
+    refused = await api.call("PATCH", f"{path}/e", {"note": "otherwise"}, kind=MERGE)
+    assert refused.code == 422
+    series = {"series": {"count": 2, "lastObservedTime": "2023-11-14T22:14:20.000000Z"}}
+    assert (await api.must("PATCH", f"{path}/e", series, kind=MERGE))["series"]["count"] == 2
+    await api.must("DELETE", f"{path}/e")
+    assert (await watched.next())[0] == "MODIFIED"
+    assert (await watched.next())[0] == "DELETED"
