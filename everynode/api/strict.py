@@ -61,8 +61,8 @@ def read(body: bytes, struct: type[T]) -> tuple[T, list[str]]:
     if type_ is None:
         return decode(body, struct), []
     tree, walk = _walk(body, type_)
-    # Only a body with nulls is written anew, without them; else the very bytes are decoded.
-    return _decode(_encode(tree) if walk.nulls else body, struct), walk.findings
+    # Only a body with nulls or with times in another writing than ours is written anew; else the very bytes are decoded.
+    return _decode(_encode(tree) if walk.changed else body, struct), walk.findings
 
 
 def inspect(body: bytes, type_: Type) -> list[str]:
@@ -178,11 +178,12 @@ def _syntax(error: json.JSONDecodeError) -> str:
 
 
 class _Walk:
-    """One pass over a parsed body beside its type: collects findings, takes nulls out, raises on what cannot be read."""
+    """One pass over a parsed body beside its type: collects findings, takes nulls out, writes times as
+    Kubernetes does, raises on what cannot be read."""
 
     def __init__(self) -> None:
         self.findings: list[str] = []
-        self.nulls = False
+        self.changed = False
         self._path: list[str] = []  # `.spec`, `[0]`
 
     def object(self, value: dict[str, Any], type_: Type) -> None:
@@ -207,8 +208,10 @@ class _Walk:
                 self._path.pop()
             elif field.kind != "string" or type(held) is not str:
                 self._leaf(held, field, type_, name)
+                if field.kind in _TIMES and (written := _TIMES[field.kind](timestamps.parse(held))) != held:
+                    value[name], self.changed = written, True
         for name in nulls:
-            self.nulls = True
+            self.changed = True
             if name in value and value[name] is None:
                 del value[name]
 
@@ -220,7 +223,7 @@ class _Walk:
                 self._wrong(value, field, owner)
             for at, held in enumerate(value):
                 if held is None:
-                    self.nulls = True
+                    self.changed = True
                     value[at] = _zero(field)
                 elif field.kind != "string" or type(held) is not str:
                     self._path.append(f"[{at}]")
@@ -240,7 +243,7 @@ class _Walk:
                 seen.add(name)
         for name, held in value.items():
             if held is None:
-                self.nulls = True
+                self.changed = True
                 value[name] = _zero(field)
             elif field.kind != "string" or type(held) is not str:
                 self._leaf(held, field, owner, "")
@@ -344,6 +347,10 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "fieldsv1": lambda value: True,
     "strings": lambda value: type(value) is list and all(type(each) is str for each in value),
 }
+
+
+# Any offset and fraction is read; stored and shown is UTC, so a client may write back what it has read in its own way.
+_TIMES = {"time": timestamps.seconds_text, "microtime": timestamps.micro_text}
 
 
 def _first_wrong(text: str) -> int:

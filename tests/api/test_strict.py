@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everynode.api import apps_v1, core_v1, meta_v1, schema, strict
+from everynode.api import apps_v1, coordination_v1, core_v1, meta_v1, schema, strict
 from everynode.api.malformed import MAX_DEPTH
 
 DAEMON_SET = schema.type_named("DaemonSet")
@@ -233,3 +233,11 @@ def test_a_surrogate_that_stands_alone_is_refused() -> None:
 def test_options_are_read_like_any_kind() -> None:
     options = strict.decode(b'{"kind":"DeleteOptions","preconditions":{"uid":"u"}}', meta_v1.DeleteOptions)
     assert options.preconditions == meta_v1.Preconditions(uid="u")
+
+
+def test_times_are_stored_in_one_writing() -> None:
+    created, renewed = "2024-01-02T05:04:05.678+02:00", "2024-01-02T03:04:05+00:00"
+    body = json.dumps({"metadata": {"creationTimestamp": created}, "spec": {"renewTime": renewed}}).encode()
+    lease = strict.decode(body, coordination_v1.Lease)
+    assert lease.metadata.creation_timestamp == "2024-01-02T03:04:05Z"
+    assert lease.spec.renew_time == "2024-01-02T03:04:05.000000Z"

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
-from running import Up
-
 from conformance.world import World, eventually
+from running import Up
 
 _numbers = count()
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kubernetes import client
-
 from conformance.world import HASH, ON_DELETE, World, daemon_set, eventually, rolling, target
+from kubernetes import client
 
 NODES = 5
 STRATEGIES = pytest.mark.parametrize("strategy", [ON_DELETE, rolling()], ids=["OnDelete", "RollingUpdate"])

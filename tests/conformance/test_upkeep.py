@@ -6,9 +6,8 @@ import time
 from typing import Any
 
 import pytest
-from kubernetes import client
-
 from conformance.world import HASH, ON_DELETE, World, ago, daemon_set, eventually, is_ready, rolling, target
+from kubernetes import client
 
 
 def owner(ds: Any) -> dict[str, Any]:

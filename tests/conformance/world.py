@@ -82,7 +82,7 @@ class World:
         self.core = client.CoreV1Api(self.api)
         self.apps = client.AppsV1Api(self.api)
         self.namespace = namespace
-        self._kubeconfig = kubeconfig
+        self.kubeconfig = kubeconfig
 
     # Making and changing
 
@@ -174,7 +174,7 @@ class World:
     @contextmanager
     def kubelet(self, *, ready: Callable[[Any], bool] = lambda pod: True) -> Iterator[Kubelet]:
         """A kubelet for all nodes, in a thread: reports bound pods as ready and finishes those that are being deleted."""
-        one = Kubelet(World(self._kubeconfig, self.namespace), ready)
+        one = Kubelet(World(self.kubeconfig, self.namespace), ready)
         one.start()
         try:
             yield one
@@ -256,6 +256,7 @@ class Kubelet(threading.Thread):
         self.nodes = 0  # of how many nodes to count those without an available pod; 0: do not
         self.most_unavailable = 0
         self.most_pods_on_a_node = 0
+        self.most_live_on_a_node = 0
         self.most_pods = 0
         self.failure: BaseException | None = None
 
@@ -283,6 +284,7 @@ class Kubelet(threading.Thread):
         live = [pod for pod in self._pods.values() if not pod.metadata.deletion_timestamp]
         per_node = Counter(target(pod) for pod in self._pods.values())
         self.most_pods_on_a_node = max([self.most_pods_on_a_node, *per_node.values()])
+        self.most_live_on_a_node = max([self.most_live_on_a_node, *Counter(target(pod) for pod in live).values()])
         self.most_pods = max(self.most_pods, len(self._pods))
         if self.nodes:
             serving = {pod.spec.node_name for pod in live if is_ready(pod)}
