@@ -86,6 +86,15 @@ class Up:
         assert self._process is not None
         return self._process.pid
 
+    def send(self, signal_number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal_number)
+
+    def wait(self) -> int:
+        """The exit status of one that ends by itself."""
+        assert self._process is not None
+        return self._process.wait(STOP_SECONDS)
+
     def stop(self, signal_number: int = signal.SIGTERM) -> int:
         """Asks it to stop and waits; the exit status. Fails when that takes longer than is promised."""
         assert self._process is not None

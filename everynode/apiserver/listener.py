@@ -40,15 +40,19 @@ READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class CannotListen(Exception):
-    """The address cannot be listened on: taken, not this machine's, or not an address. One clear line."""
+    """The address cannot be listened on (taken, not this machine's, not an address), or not by TLS. One clear line."""
 
 
 def tls_context(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
-    """The server's side of TLS: its own certificate, and the CA whose client certificates it believes."""
+    """The server's side of TLS: its own certificate, and the CA whose client certificates it believes. Raises CannotListen."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
-    context.load_verify_locations(client_ca)
+    try:
+        context.load_cert_chain(certificate, key)
+        context.load_verify_locations(client_ca)
+    except OSError as cause:
+        why = f"the certificates in {certificate.parent} cannot be used: {cause.strerror or cause}"
+        raise CannotListen(f"{why}; without that folder new ones are made") from cause
     context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])
     return context

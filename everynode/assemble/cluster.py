@@ -11,6 +11,7 @@ served puts a Listener in front of `api`. A part that fails takes the cluster do
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from pathlib import Path
@@ -97,8 +98,18 @@ class Cluster:
         await self._stop()
 
     async def failure(self) -> BackgroundFailure:
-        """Waits for the first part that fails; never returns while all are well."""
-        return await self._tasks.failure()
+        """Waits for the first part that fails; never returns while all are well.
+
+        A store that failed takes every other part with it: it is the one that is told of."""
+        assert self._store is not None, "the cluster has not been entered"
+        store = asyncio.ensure_future(self._store.failed())
+        part = asyncio.ensure_future(self._tasks.failure())
+        try:
+            await asyncio.wait({store, part}, return_when=asyncio.FIRST_COMPLETED)
+            return BackgroundFailure("the store", store.result()) if store.done() else part.result()
+        finally:
+            store.cancel()
+            part.cancel()
 
     async def ready(self) -> None:
         """Waits until the simulated nodes are Ready and open for pods."""
@@ -120,11 +131,19 @@ class Cluster:
         except OSError as error:
             raise CannotStart(f"data directory {config.data_dir} cannot be used: {error.strerror}") from error
 
+    def _certificates(self, directory: Path) -> Pki:
+        """The cluster's certificates, made where they are missing. Raises CannotStart."""
+        try:
+            return pki.ensure(directory, self.config.server_names, self.clock.now())
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise CannotStart(f"certificates cannot be made in {directory}: {why}") from error
+
     async def _start(self) -> None:
         config = self.config
         self._store = self._open()
         if config.data_dir is not None:
-            self.pki = pki.ensure(config.data_dir / "pki", config.server_names, self.clock.now())
+            self.pki = self._certificates(config.data_dir / "pki")
         self._api = ApiServer(self._store, clock=self.clock, ids=self.ids)
         self._tasks.start("api server", self._api.run())
         ca = self.pki.ca.read_text() if self.pki is not None else ""

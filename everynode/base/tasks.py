@@ -17,6 +17,9 @@ class BackgroundFailure(Exception):
     """A background task failed; `name` is the task's, `__cause__` what it raised."""
 
     def __init__(self, name: str, cause: BaseException) -> None:
+        while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
+            # A group of one says nothing that its only member does not say better.
+            cause = cause.exceptions[0]
         super().__init__(f"{name} failed: {type(cause).__name__}: {cause}")
         self.name = name
         self.__cause__ = cause

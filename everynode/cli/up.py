@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 from collections.abc import Coroutine
@@ -85,6 +86,7 @@ def up(
     from everynode.assemble.config import Config
     from everynode.base import collector, logs
 
+    _take_all_descriptors()
     directory = (data_dir or default_data_dir()).expanduser().absolute()
     logs.configure()
     collector.tune()
@@ -153,6 +155,12 @@ async def _first(cluster: Cluster, stop: asyncio.Event, work: Coroutine[Any, Any
     if working is not None and working.done() and not working.cancelled():
         working.result()
     return None
+
+
+def _take_all_descriptors() -> None:
+    """A shell allows a program 1,024 open files unless it asks for more; every watch of a client is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _stop_signal() -> asyncio.Event:

@@ -32,6 +32,7 @@ from everynode.store.contract import (
     Page,
     StoreClosed,
     StoreFailed,
+    StoreUnavailable,
 )
 from everynode.store.history import HISTORY_BYTES, HISTORY_EVENTS, History
 from everynode.store.hub import WATCH_QUEUE_EVENTS, Hub, HubWatch
@@ -243,7 +244,12 @@ class LocalStore:
     def _entry(self, record: Record, before: Entry | None) -> Entry | None:
         if record.value is None:
             return None
-        facets = self._facets(record.key, record.value, before)
+        try:
+            facets = self._facets(record.key, record.value, before)
+        except Exception as cause:
+            # The journal gave what nobody can have written: whoever made the facets at the time could read it.
+            why = f"the stored {record.key} is damaged at revision {record.revision}: {cause}"
+            raise StoreUnavailable(why) from cause
         return Entry(before.key if before else record.key, record.value, record.revision, record.created, facets)
 
 

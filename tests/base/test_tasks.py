@@ -27,6 +27,16 @@ async def test_the_first_failure_is_told_with_its_cause() -> None:
     await tasks.stop()
 
 
+async def test_a_group_of_one_failure_is_told_by_its_member() -> None:
+    async def group() -> None:
+        async with asyncio.TaskGroup() as inner:
+            inner.create_task(fail())
+
+    tasks = Tasks()
+    tasks.start("ill", group())
+    assert str(await asyncio.wait_for(tasks.failure(), 1)) == "ill failed: ValueError: boom"
+
+
 async def test_an_end_is_no_failure() -> None:
     tasks = Tasks()
     tasks.start("short", asyncio.sleep(0))
