@@ -21,6 +21,7 @@ from typing import Protocol, Self
 from everynode.agent.fleet import SimulatedFleet
 from everynode.agent.rulebook import RuleBook
 from everynode.agent.rules import RulesError
+from everynode.api.status import ApiError
 from everynode.apiserver.facets import facets
 from everynode.apiserver.server import ApiServer
 from everynode.assemble import pki
@@ -147,7 +148,10 @@ class Cluster:
         self._api = ApiServer(self._store, clock=self.clock, ids=self.ids)
         self._tasks.start("api server", self._api.run())
         ca = self.pki.ca.read_text() if self.pki is not None else ""
-        await bootstrap(self.client("system:apiserver"), ca)
+        try:
+            await bootstrap(self.client("system:apiserver"), ca)
+        except ApiError as error:
+            raise CannotStart(f"what every cluster has cannot be set up: {error}") from error
         self._start_controllers(ca)
         self._start_fleet()
 
