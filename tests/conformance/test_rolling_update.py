@@ -256,8 +256,10 @@ def test_budget_is_never_exceeded_and_updates_overlap(world: World, unavailable:
         ]
         for edit in edits:
             edit.start()
-        reached = NODES if surge else 2
-        eventually(lambda: world.ds().status.updated_number_scheduled or 0, lambda updated: updated >= reached)
+        eventually(lambda: world.ds().status.updated_number_scheduled or 0, lambda updated: updated >= 2)
+        if surge:
+            eventually(world.pods, lambda pods: len(of_image(pods, "new")) == len(pods) == NODES)
+            world.status(number_available=NODES)
         world.set_image("newer")
         world.status(updated_number_scheduled=NODES, number_available=NODES)
         eventually(world.pods, lambda pods: len(pods) == NODES)
