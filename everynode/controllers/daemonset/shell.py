@@ -44,6 +44,7 @@ from everynode.reconcile.runner import Runner
 COMPONENT = "daemonset-controller"
 WORKERS = 2  # DaemonSets synced side by side: Kubernetes' --concurrent-daemonset-syncs
 STATUS_RATE = 10  # status writes a second for one DaemonSet
+MOMENT = 1e-6  # seconds that are no time to wait for: sums of floats are not exact, and a timer may fire that much early
 TURN = 100  # nodes judged before others get their turn on the loop: about 1 ms
 RECHECK = 5.0  # seconds until a write whose event never came is looked into
 
@@ -328,9 +329,9 @@ class DaemonSetController:
         if status == ledger.status:
             return
         now = asyncio.get_running_loop().time()
-        due = ledger.status_written + 1 / STATUS_RATE
-        if now < due:
-            self._queue.add_after(books.key, due - now)
+        wait = ledger.status_written + 1 / STATUS_RATE - now
+        if wait > MOMENT:
+            self._queue.add_after(books.key, wait)
             return
         ledger.status_written = now
         meta = ds.metadata
