@@ -28,9 +28,10 @@ from everynode.api.core_v1 import (
     NodeSystemInfo,
 )
 from everynode.api.meta_v1 import ObjectMeta, OwnerReference
+from everynode.api.views import Identity, View
 from everynode.base.ids import Ids
 from everynode.fit.resources import amounts
-from everynode.fit.views import Taint, View
+from everynode.fit.views import Taint
 from everynode.values.timestamps import micro_text, seconds_text
 
 SIMULATED = "everynode.dev/simulated"
@@ -60,11 +61,7 @@ _SERVICE_BLOCKS = range((96 << 16) // _BLOCK, (112 << 16) // _BLOCK)
 MOST_NODES = (1 << 24) // _BLOCK - len(_SERVICE_BLOCKS)
 
 
-class NodeMeta(View):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
+class NodeMeta(Identity):
     labels: dict[str, str] = {}
 
 

@@ -13,20 +13,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from everynode.api.core_v1 import ContainerState, ContainerStateTerminated, PodCondition, PodReadinessGate
+from everynode.api.views import Identity, View
 from everynode.fit.ports import HostPort, host_ports_of
 from everynode.fit.resources import requests_of
-from everynode.fit.views import Affinity, ContainerPort, Quantity, Resources, Toleration, View
+from everynode.fit.views import Affinity, ContainerPort, Quantity, Resources, Toleration
 from everynode.values.timestamps import parse
 
 # Templates kept for sharing; beyond it all are forgotten and those in use are met again.
 MOST_TEMPLATES = 4_096
 
 
-class PodMeta(View):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
+class PodMeta(Identity):
     generation: int = 0
     labels: dict[str, str] = {}
     deletion_timestamp: str | None = None

@@ -10,11 +10,9 @@ from typing import Any
 
 import msgspec
 
+from everynode.api.views import View
+
 Quantity = str | int | float
-
-
-class View(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
-    """Base of every view: JSON names are Kubernetes' own camel case."""
 
 
 class Taint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):

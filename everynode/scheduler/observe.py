@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from everynode.api.views import Identity, View
 from everynode.fit import views as fit
 from everynode.fit.resources import Room
 
@@ -23,15 +24,7 @@ from everynode.fit.resources import Room
 ENDED = ("Succeeded", "Failed")
 
 
-class View(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
-    """Base of the views below, none of which can be part of a cycle."""
-
-
-class PodMeta(View):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
+class PodMeta(Identity):
     generation: int = 0
     deletion_timestamp: str | None = None
 
@@ -107,17 +100,10 @@ class PlacedStatus(View):
     phase: str = ""
 
 
-class PlacedMeta(View):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
-
-
 class PlacedPod(View):
     """A pod as the account sees it."""
 
-    metadata: PlacedMeta = msgspec.field(default_factory=PlacedMeta)
+    metadata: Identity = msgspec.field(default_factory=Identity)
     spec: PlacedSpec = msgspec.field(default_factory=PlacedSpec)
     status: PlacedStatus = msgspec.field(default_factory=PlacedStatus)
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from everynode.api.meta_v1 import LabelSelector
+from everynode.api.views import Identity, View
 from everynode.fit.affinity import pinned_node
 from everynode.fit.views import Affinity, PodSpec, Taint
 from everynode.values.labels import Selector, from_label_selector
@@ -25,10 +26,6 @@ FAILED = "Failed"
 SUCCEEDED = "Succeeded"
 
 
-class View(msgspec.Struct, rename="camel", gc=False):
-    """Base of the views below. None of them can be part of a cycle, so the garbage collector need not look at them."""
-
-
 class OwnerReference(View):
     api_version: str = ""
     kind: str = ""
@@ -37,11 +34,7 @@ class OwnerReference(View):
     controller: bool | None = None
 
 
-class Meta(View):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
+class Meta(Identity):
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
     labels: dict[str, str] = {}
@@ -123,11 +116,7 @@ class Pod(View):
         return self.metadata.labels.get(HASH_LABEL, "")
 
 
-class NodeMeta(View):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
+class NodeMeta(Identity):
     labels: dict[str, str] = {}
 
 
@@ -156,11 +145,7 @@ class UpdateStrategy(View):
     rolling_update: RollingUpdate | None = None
 
 
-class DaemonSetMeta(View):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
+class DaemonSetMeta(Identity):
     generation: int = 0
     deletion_timestamp: str | None = None
     annotations: dict[str, str] = {}

@@ -25,13 +25,14 @@ from collections.abc import Awaitable, Iterable, Sequence
 from everynode.api.core_v1 import ObjectReference
 from everynode.api.scheme import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS
 from everynode.api.status import ApiError
+from everynode.api.views import Identity, View
 from everynode.base.clock import Clock
 from everynode.client.client import Client
 from everynode.controllers.daemonset.books import Books
 from everynode.controllers.daemonset.claim import claim
 from everynode.controllers.daemonset.history import History
 from everynode.controllers.daemonset.ledger import Awaited, Ledger
-from everynode.controllers.daemonset.observe import KIND, ControllerRevision, DaemonSet, Node, Pod, View
+from everynode.controllers.daemonset.observe import KIND, ControllerRevision, DaemonSet, Node, Pod
 from everynode.controllers.daemonset.placement import Cause
 from everynode.controllers.daemonset.plan import Creation, Deletion, Plan, make_plan
 from everynode.controllers.daemonset.status import status_of, status_patch
@@ -52,12 +53,7 @@ RECHECK = 5.0  # seconds until a write whose event never came is looked into
 class _Written(View):
     """What is read of the answer to a creation."""
 
-    class Meta(View):
-        name: str = ""
-        uid: str = ""
-        resource_version: str = ""
-
-    metadata: Meta
+    metadata: Identity
 
 
 class DaemonSetController:

@@ -12,15 +12,12 @@ from typing import NamedTuple
 import msgspec
 
 from everynode.api.scheme import Resource
+from everynode.api.views import Identity, View
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 # Owners remembered to be gone.
 GONE = 10_000
-
-
-class View(msgspec.Struct, rename="camel", gc=False):
-    """Base of the views below."""
 
 
 class OwnerReference(View):
@@ -31,11 +28,7 @@ class OwnerReference(View):
     block_owner_deletion: bool | None = None
 
 
-class Meta(View):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
+class Meta(Identity):
     deletion_timestamp: str | None = None
     finalizers: list[str] = []
     owner_references: list[OwnerReference] = []

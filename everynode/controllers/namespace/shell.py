@@ -13,6 +13,7 @@ import msgspec
 from everynode.api.core_v1 import Namespace
 from everynode.api.scheme import NAMESPACES, PODS, RESOURCES, Resource
 from everynode.api.status import ApiError
+from everynode.api.views import Identity
 from everynode.base.clock import Clock
 from everynode.client.client import Client
 from everynode.controllers.namespace.plan import Remains, conditions
@@ -26,11 +27,7 @@ FINALIZER = "kubernetes"
 SOONEST, LATEST = 0.1, 5.0
 
 
-class Meta(msgspec.Struct, rename="camel", gc=False):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
+class Meta(Identity):
     deletion_timestamp: str | None = None
     finalizers: list[str] = []
 

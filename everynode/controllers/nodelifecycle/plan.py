@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from everynode.api.views import Identity, View
+
 NO_SCHEDULE = "NoSchedule"
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
@@ -27,22 +29,11 @@ _TAINTS = {
 _OURS = frozenset(key for keys in _TAINTS.values() for key in keys.values()) | {UNSCHEDULABLE}
 
 
-class View(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
-    """Base of the views below."""
-
-
 class Taint(View):
     key: str = ""
     value: str = ""
     effect: str = ""
     time_added: str | None = None
-
-
-class Meta(View):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
 
 
 class Spec(View):
@@ -60,7 +51,7 @@ class Status(View):
 
 
 class Node(View):
-    metadata: Meta = msgspec.field(default_factory=Meta)
+    metadata: Identity = msgspec.field(default_factory=Identity)
     spec: Spec = msgspec.field(default_factory=Spec)
     status: Status = msgspec.field(default_factory=Status)
 

@@ -12,6 +12,7 @@ import msgspec
 
 from everynode.api.scheme import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS, Resource
 from everynode.api.status import ApiError
+from everynode.api.views import Identity, View
 from everynode.client.client import Client
 from everynode.reconcile.informer import InformerSet
 from everynode.reconcile.queue import Queue
@@ -28,15 +29,7 @@ DESCRIPTION = {
 }
 
 
-class View(msgspec.Struct, rename="camel", gc=False):
-    """Base of the views below."""
-
-
-class Meta(View):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
+class Meta(Identity):
     deletion_timestamp: str | None = None
 
 
