@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.figures import Figure, read
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCHES = ("start", "rollout")
+BENCHES = ("start", "rollout", "planner", "store")
 
 
 def run(bench: str) -> list[Figure]:
@@ -33,13 +33,13 @@ def main() -> None:
     if unknown:
         raise SystemExit(f"no such bench: {', '.join(unknown)}; there are {', '.join(BENCHES)}")
     figures: list[Figure] = []
-    print(f"{'figure':<58} {'value':>10} {'must':>10}  unit")
+    print(f"{'figure':<86} {'value':>10} {'must':>10}  unit")
     for bench in wanted:
         for figure in run(bench):
             figures.append(figure)
             must = f"{figure.must:g}" if figure.must is not None else ""
             verdict = "  <-- missed" if figure.is_missed else ""
-            print(f"{figure.name:<58} {figure.value:>10.3f} {must:>10}  {figure.unit}{verdict}", flush=True)
+            print(f"{figure.name:<86} {figure.value:>10.3f} {must:>10}  {figure.unit}{verdict}", flush=True)
     output = ROOT / ".cache" / "bench.json"
     output.parent.mkdir(exist_ok=True)
     output.write_text(json.dumps([figure.as_json() for figure in figures], indent=2) + "\n")

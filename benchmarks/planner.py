@@ -1,6 +1,6 @@
 """What one event costs the DaemonSet's planner, in fleets of a hundred to a million nodes.
 
-    python benchmarks/planner.py [--json] [--most 1000000]
+    python -m benchmarks.planner [--most 1000000]
 
 Nothing but the pure core runs: a rolling update passes over part of the fleet, and each of its events (a pod terminates, is
 gone, created, ready) is judged, tallied and planned for, one at a time, as if each came alone. Shown are the CPU that an event
@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import time
 from collections import deque
 from typing import Any
 
 import msgspec
 
+from benchmarks.figures import tell
 from everynode.controllers.daemonset.observe import HASH_LABEL, Node, Pod
 from everynode.controllers.daemonset.placement import Rules, judge
 from everynode.controllers.daemonset.plan import Plan, Strategy, make_plan
@@ -93,7 +93,8 @@ def _node(name: str) -> Node:
     return msgspec.convert({"metadata": {"name": name}}, Node)
 
 
-def measure(size: int, max_unavailable: int | str) -> dict[str, Any]:
+def measure(size: int, max_unavailable: int | str) -> tuple[float, float]:
+    """Microseconds, and nodes examined, for one event."""
     fleet = Fleet(size, Strategy(True, max_unavailable, 0))
     gc.collect()
     gc.freeze()
@@ -104,30 +105,22 @@ def measure(size: int, max_unavailable: int | str) -> dict[str, Any]:
         one.roll(nodes)
     events = sum(one.events for one in rounds)
     spent = sum(one.spent for one in rounds)
-    return {
-        "nodes": size,
-        "maxUnavailable": max_unavailable,
-        "events": events,
-        "microseconds per event": round(spent / events * 1e6, 2),
-        "events per second": round(events / spent),
-        "nodes examined per event": round(sum(one.examined for one in rounds) / events, 3),
-    }
+    return spent / events * 1e6, sum(one.examined for one in rounds) / events
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    arguments.add_argument("--most", type=int, default=SIZES[-1], help="the largest fleet")
-    chosen = arguments.parse_args()
-    rows = [measure(size, budget) for budget in (1, 50) for size in SIZES if size <= chosen.most]
-    if chosen.json:
-        print(json.dumps(rows, indent=2))
-        return
-    columns = list(rows[0])
-    widths = [max(len(name), 10) for name in columns]
-    print("  ".join(name.rjust(width) for name, width in zip(columns, widths, strict=True)))
-    for row in rows:
-        print("  ".join(str(row[name]).rjust(width) for name, width in zip(columns, widths, strict=True)))
+    arguments.add_argument("--most", type=int, default=100_000, help="the largest fleet, up to 1,000,000")
+    most = arguments.parse_args().most
+    for budget in (1, 50):
+        sizes = [size for size in SIZES if size <= most]
+        measured = [measure(size, budget) for size in sizes]
+        for size, (microseconds, examined) in zip(sizes, measured, strict=True):
+            about = f"planner, {size:,} nodes, maxUnavailable {budget}"
+            tell(f"{about}: an event", microseconds, "us")
+            tell(f"{about}: nodes examined an event", examined, "nodes", 3.0)
+        times = [microseconds for microseconds, _ in measured]
+        tell(f"planner, maxUnavailable {budget}: slowest / fastest size", max(times) / min(times), "ratio", 1.25)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import json
 import tempfile
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from benchmarks.figures import tell
 from everynode.store.contract import Facets, Store
 from everynode.store.journal import NoJournal
 from everynode.store.local import LocalStore
@@ -130,37 +130,38 @@ async def fan_out(watches: int, writes: int) -> tuple[float, float]:
     return taken[0], taken[1]
 
 
-async def measure(nodes: int, scratch: Path) -> dict[str, float]:
-    figures: dict[str, float] = {}
+async def measure(nodes: int, scratch: Path) -> dict[tuple[str, str], float]:
+    """The figures by (name, unit)."""
+    figures: dict[tuple[str, str], float] = {}
     for kind in ("memory", "sqlite"):
         for writers in (1, 1000):
             store = memory_store(facets_of) if kind == "memory" else sqlite_store(scratch / f"w{writers}", facets_of)
-            figures[f"{kind}: writes/s, {writers} at once"] = await writes_per_second(store, writers, 1.5)
+            figures[f"{kind}: writes, {writers} at once", "/s"] = await writes_per_second(store, writers, 1.5)
             await store.close()
     store = sqlite_store(scratch / "requests", facets_of)
-    figures["sqlite: writes/s, 50 clients spread over 20 turns"] = await requests_per_second(store, 50, 20, 1.5)
+    figures["sqlite: writes, 50 clients spread over 20 turns", "/s"] = await requests_per_second(store, 50, 20, 1.5)
     await store.close()
-    figures[f"sqlite: load {3 * nodes} entries, ms"] = 1e3 * await load_seconds(scratch / "load", nodes)
+    figures[f"sqlite: load {3 * nodes} entries", "ms"] = 1e3 * await load_seconds(scratch / "load", nodes)
 
     store = memory_store(facets_of)
     await fill(store, 10_000)
-    figures["range of 10,000, ms"] = 1e3 * await best_of(5, lambda: store.range("core/pods/"))
-    figures["range of 10,000 by label, ms"] = 1e3 * await best_of(
+    figures["range of 10,000", "ms"] = 1e3 * await best_of(5, lambda: store.range("core/pods/"))
+    figures["range of 10,000 by label", "ms"] = 1e3 * await best_of(
         5, lambda: store.range("core/pods/", terms=["l:app=agent"])
     )
-    figures["page of 500 in 10,000, ms"] = 1e3 * await best_of(5, lambda: store.range("core/pods/", limit=500))
-    figures["page of 500, 15,000 writes back, ms"] = 1e3 * await best_of(
+    figures["page of 500 in 10,000", "ms"] = 1e3 * await best_of(5, lambda: store.range("core/pods/", limit=500))
+    figures["page of 500, 15,000 writes back", "ms"] = 1e3 * await best_of(
         5, lambda: store.range("core/pods/", limit=500, revision=store.revision - 15_000)
     )
-    figures["pods of one node, us"] = 1e6 * await best_of(
+    figures["pods of one node", "us"] = 1e6 * await best_of(
         5, lambda: store.range("core/pods/", terms=["f:spec.nodeName=node-005000"])
     )
     await store.close()
     (
-        figures["event, 2,000 watches of a node each, us"],
-        figures["event, 2,000 watches of everything, us"],
+        figures["event, 2,000 watches of a node each", "us"],
+        figures["event, 2,000 watches of everything", "us"],
     ) = await fan_out(2000, 500)
-    figures["memory an entry beside its value, bytes"] = await memory_per_entry(nodes // 2)
+    figures["memory an entry beside its value", "bytes"] = await memory_per_entry(nodes // 2)
     return figures
 
 
@@ -172,10 +173,8 @@ def main() -> None:
     nodes = parser.parse_args().nodes
     with tempfile.TemporaryDirectory() as scratch:
         figures = asyncio.run(measure(nodes, Path(scratch)))
-    width = max(map(len, figures))
-    for name, value in figures.items():
-        print(f"{name:<{width}}  {value:>12,.1f}")
-    print(json.dumps({"store": {name: round(value, 3) for name, value in figures.items()}}))
+    for (name, unit), value in figures.items():
+        tell(f"store, {name}", value, unit)
 
 
 if __name__ == "__main__":

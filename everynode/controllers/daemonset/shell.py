@@ -45,7 +45,9 @@ from everynode.reconcile.runner import Runner
 COMPONENT = "daemonset-controller"
 WORKERS = 2  # DaemonSets synced side by side: Kubernetes' --concurrent-daemonset-syncs
 STATUS_RATE = 10  # status writes a second for one DaemonSet
-MOMENT = 1e-6  # seconds that are no time to wait for: sums of floats are not exact, and a timer may fire that much early
+MOMENT = (
+    1e-6  # seconds that are no time to wait for: sums of floats are not exact, and a timer may fire that much early
+)
 TURN = 100  # nodes judged before others get their turn on the loop: about 1 ms
 RECHECK = 5.0  # seconds until a write whose event never came is looked into
 
