@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from running import ROOT, Kubectl, Up
+
+from tests.running import ROOT, Kubectl, Up
 
 
 @pytest.fixture(scope="session")

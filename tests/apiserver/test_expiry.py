@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from virtual_time import LoopClock, virtually
 
 from everynode.apiserver.expiry import LIFE_SECONDS, NAP_SECONDS
 from everynode.apiserver.facets import facets
 from everynode.store.open import open_store
 from tests.apiserver.caller import MERGE, Caller, manifest
+from tests.virtual_time import LoopClock, virtually
 
 HOUR = LIFE_SECONDS
 

@@ -12,12 +12,12 @@ from collections import Counter
 from typing import Any
 
 import msgspec
-from virtual_time import LoopClock, virtually
 
 from everynode.api.scheme import DAEMON_SETS
 from everynode.assemble.cluster import Cluster
 from everynode.assemble.config import Config
 from everynode.client.client import Client
+from tests.virtual_time import LoopClock, virtually
 
 # Both above the size up to which simulated nodes narrate every start and stop in events.
 SMALL, LARGE = 120, 480

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from running import ROOT, Kubectl, Up, command
 
 from everynode.cli.up import default_data_dir
+from tests.running import ROOT, Kubectl, Up, command
 
 
 def failing(*options: str, env: dict[str, str] | None = None) -> tuple[int, str]:

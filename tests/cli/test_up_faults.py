@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running import Up
 
 from tests.cli.test_up import failing
 from tests.e2e.outside import CUT_OFF, Outside
+from tests.running import Up
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from far_end import Answering, Authority, Reached, pem, site
 
 from everynode.client import kubeconfig
 from everynode.client.client import Client
 from everynode.client.http import HttpHandler
 from everynode.wire.message import Peer
+from tests.client.far_end import Answering, Authority, Reached, pem, site
 
 
 @pytest.fixture(scope="session")

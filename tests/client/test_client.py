@@ -9,11 +9,11 @@ from contextlib import aclosing
 
 import msgspec
 import pytest
-from far_end import Reached
 
 from everynode.api.scheme import NODES, PODS
 from everynode.api.status import ApiError, expired, not_found
 from everynode.wire.message import Peer, Response
+from tests.client.far_end import Reached
 
 
 class Meta(msgspec.Struct, rename="camel"):

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from far_end import CUT, Answering, Authority, pem
 
 from everynode.api.scheme import PODS
 from everynode.client import kubeconfig
@@ -19,6 +18,7 @@ from everynode.client.client import Client, ClientUnreachable
 from everynode.client.http import HttpHandler
 from everynode.client.kubeconfig import Connection, KubeconfigError
 from everynode.wire.message import Response
+from tests.client.far_end import CUT, Answering, Authority, pem
 
 
 class Thing(msgspec.Struct):

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
-from conformance.world import World, eventually
-from running import Up
+
+from tests.conformance.world import World, eventually
+from tests.running import Up
 
 _numbers = count()
 

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from conformance.world import ON_DELETE, World, daemon_set, eventually, rolling
 from kubernetes import client, watch
+
+from tests.conformance.world import ON_DELETE, World, daemon_set, eventually, rolling
 
 PREFIX = "spec.updateStrategy.rollingUpdate"
 

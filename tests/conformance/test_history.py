@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from conformance.world import HASH, ON_DELETE, STRATEGIC, World, daemon_set, eventually
+from tests.conformance.world import HASH, ON_DELETE, STRATEGIC, World, daemon_set, eventually
 
 
 def numbers(world: World) -> list[int]:

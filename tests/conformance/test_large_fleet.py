@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.world import World, daemon_set, eventually, rolling
+from tests.conformance.world import World, daemon_set, eventually, rolling
 
 NODES = 320  # more than 250, the most that one sync creates or deletes
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conformance.world import HASH, ON_DELETE, World, daemon_set, eventually, rolling, target
 from kubernetes import client
+
+from tests.conformance.world import HASH, ON_DELETE, World, daemon_set, eventually, rolling, target
 
 NODES = 5
 STRATEGIES = pytest.mark.parametrize("strategy", [ON_DELETE, rolling()], ids=["OnDelete", "RollingUpdate"])

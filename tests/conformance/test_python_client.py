@@ -6,8 +6,9 @@ import threading
 from typing import Any
 
 import pytest
-from conformance.world import World, daemon_set, eventually
 from kubernetes import client, watch
+
+from tests.conformance.world import World, daemon_set, eventually
 
 
 def test_lists_by_label_field_and_page(world: World) -> None:

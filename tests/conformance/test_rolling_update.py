@@ -6,7 +6,8 @@ import threading
 from typing import Any
 
 import pytest
-from conformance.world import HASH, World, ago, daemon_set, eventually, is_ready, rolling, target
+
+from tests.conformance.world import HASH, World, ago, daemon_set, eventually, is_ready, rolling, target
 
 NODES = 5
 

@@ -6,8 +6,9 @@ import time
 from typing import Any
 
 import pytest
-from conformance.world import HASH, ON_DELETE, World, ago, daemon_set, eventually, is_ready, rolling, target
 from kubernetes import client
+
+from tests.conformance.world import HASH, ON_DELETE, World, ago, daemon_set, eventually, is_ready, rolling, target
 
 
 def owner(ds: Any) -> dict[str, Any]:

@@ -13,9 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from running import Up
-
 from tests.e2e.outside import CUT_OFF, MERGE, Outside
+from tests.running import Up
 
 NODES, CRASHES = 30, 8
 NAMESPACE = "/api/v1/namespaces/default"

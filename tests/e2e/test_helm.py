@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from running import Kubectl, Up
+from tests.running import Kubectl, Up
 
 MANIFEST = """
 apiVersion: apps/v1

@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from virtual_time import LoopClock
-
 from everynode.api import scheme
 from everynode.api.scheme import Resource
 from everynode.api.status import ApiError
@@ -21,6 +19,7 @@ from everynode.reconcile.informer import InformerSet
 from everynode.reconcile.recorder import Recorder
 from everynode.store.memory import memory_store
 from everynode.wire.message import Peer, Request, Response
+from tests.virtual_time import LoopClock
 
 # Loop time that lets everything settle that is not waiting for something.
 A_MOMENT = 0.5

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
-from shelf import Shelf
-from virtual_time import virtually
 
 from everynode.api.scheme import CONFIG_MAPS
 from everynode.api.status import forbidden
 from everynode.client.client import Client, ClientUnreachable
 from everynode.reconcile import informer as module
 from everynode.reconcile.informer import Informer, InformerSet
+from tests.reconcile.shelf import Shelf
+from tests.virtual_time import virtually
 
 
 class Meta(msgspec.Struct, rename="camel"):

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import asyncio
 
-from virtual_time import virtually
-
 from everynode.api.status import unavailable
 from everynode.reconcile.queue import Queue
 from everynode.reconcile.runner import Runner
+from tests.virtual_time import virtually
 
 
 def now() -> float:

@@ -5,8 +5,6 @@ import json
 import random
 from typing import Any
 
-from virtual_time import LoopClock, virtually
-
 from everynode.api.core_v1 import ObjectReference
 from everynode.api.scheme import EVENTS
 from everynode.api.status import ApiError, already_exists, not_found
@@ -14,6 +12,7 @@ from everynode.client.client import Client, ClientUnreachable
 from everynode.reconcile.correlation import Correlator
 from everynode.reconcile.recorder import Recorder
 from everynode.wire.message import Request, Response
+from tests.virtual_time import LoopClock, virtually
 
 POD = ObjectReference(kind="Pod", api_version="v1", namespace="ns", name="p", uid="u1", resource_version="7")
 NODE = ObjectReference(kind="Node", api_version="v1", name="n", uid="u2")

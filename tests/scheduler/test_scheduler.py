@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from real_api import A_MOMENT, RealApi, real_api
-from virtual_time import virtually
-
 from everynode.api.scheme import NODES, PODS
 from everynode.scheduler.shell import Scheduler
+from tests.reconcile.real_api import A_MOMENT, RealApi, real_api
+from tests.virtual_time import virtually
 
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 NO_VICTIMS = "No preemption victims found for incoming pod"

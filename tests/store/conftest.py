@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from facet_words import terms_in
 
 from everynode.store.journal import Journal, NoJournal
 from everynode.store.local import LocalStore
 from everynode.store.sqlite import SQLiteJournal
+from tests.store.facet_words import terms_in
 
 OpenStore = Callable[..., LocalStore]
 

@@ -12,7 +12,6 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from facet_words import terms_in
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -21,6 +20,7 @@ from everynode.store.contract import ABSENT, Compacted, Conflict, Entry, Event, 
 from everynode.store.journal import NoJournal
 from everynode.store.local import LocalStore
 from everynode.store.sqlite import SQLiteJournal
+from tests.store.facet_words import terms_in
 
 T = TypeVar("T")
 

@@ -9,13 +9,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from facet_words import terms_in
 
 from everynode.store import sqlite as sqlite_module
 from everynode.store.contract import Compacted, StoreFailed, StoreUnavailable
 from everynode.store.local import LocalStore
 from everynode.store.open import open_store
 from everynode.store.sqlite import DATABASE_FILE, FORGET_ROWS, SQLiteJournal
+from tests.store.facet_words import terms_in
 
 A, B = "core/pods/ns/a", "core/pods/ns/b"
 

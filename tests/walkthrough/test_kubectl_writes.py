@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from running import Kubectl
 
+from tests.running import Kubectl
 from tests.walkthrough import page
 from tests.walkthrough.page import DS, NAME, NAMESPACE, NEW
 from tests.walkthrough.waiting import eventually

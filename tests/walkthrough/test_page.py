@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from running import Kubectl, Up
 
+from tests.running import Kubectl, Up
 from tests.walkthrough import page
 from tests.walkthrough.page import DS, NAME, NAMESPACE, NEW, OLD
 from tests.walkthrough.waiting import eventually

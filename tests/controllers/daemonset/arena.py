@@ -10,7 +10,6 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import msgspec
-from virtual_time import LoopClock
 
 from everynode.api.scheme import (
     CONTROLLER_REVISIONS,
@@ -34,6 +33,7 @@ from everynode.reconcile.recorder import Recorder
 from everynode.store.memory import memory_store
 from everynode.values.timestamps import seconds_text
 from everynode.wire.message import Handler, Peer, Request, Response
+from tests.virtual_time import LoopClock
 
 NS = "default"
 Json = dict[str, Any]

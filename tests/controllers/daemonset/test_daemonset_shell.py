@@ -7,12 +7,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from virtual_time import virtually
 
 from everynode.api.scheme import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS
 from everynode.api.status import ApiError
 from everynode.wire.message import Request, Response
 from tests.controllers.daemonset.arena import NS, Arena, arena, hash_of, image, target
+from tests.virtual_time import virtually
 
 Scenario = Callable[[Arena], Coroutine[Any, Any, None]]
 SURGE = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from real_api import A_MOMENT, RealApi, real_api
-from virtual_time import virtually
-
 from everynode.api.scheme import CONFIG_MAPS, LEASES, NAMESPACES, NODES, PRIORITY_CLASSES, Resource
 from everynode.controllers.garbage.shell import GarbageCollector
+from tests.reconcile.real_api import A_MOMENT, RealApi, real_api
+from tests.virtual_time import virtually
 
 
 def collector(api: RealApi) -> GarbageCollector:

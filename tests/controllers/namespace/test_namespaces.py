@@ -3,11 +3,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from real_api import A_MOMENT, RealApi, real_api
-from virtual_time import virtually
-
 from everynode.api.scheme import CONFIG_MAPS, NAMESPACES, PODS, SECRETS, SERVICE_ACCOUNTS
 from everynode.controllers.namespace.shell import NamespaceController
+from tests.reconcile.real_api import A_MOMENT, RealApi, real_api
+from tests.virtual_time import virtually
 
 
 def controller(api: RealApi) -> NamespaceController:

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from real_api import A_MOMENT, RealApi, real_api
-from virtual_time import virtually
 
 from everynode.api.scheme import NODES
 from everynode.controllers.nodelifecycle.plan import Node, taints_of
 from everynode.controllers.nodelifecycle.shell import NodeLifecycleController
+from tests.reconcile.real_api import A_MOMENT, RealApi, real_api
+from tests.virtual_time import virtually
 
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import asyncio
 
-from real_api import A_MOMENT, RealApi, real_api
-from virtual_time import virtually
-
 from everynode.api.scheme import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
 from everynode.controllers.serviceaccount.shell import ServiceAccountController
+from tests.reconcile.real_api import A_MOMENT, RealApi, real_api
+from tests.virtual_time import virtually
 
 
 def controller(api: RealApi) -> ServiceAccountController:
