@@ -9,7 +9,7 @@ from everynode.api.core_v1 import PodCondition, PodStatus
 from everynode.api.fielderror import invalid, not_supported, required
 from everynode.apiserver import body, media, splice
 from everynode.apiserver.call import Call
-from everynode.apiserver.writing import ATTEMPTS, Writer
+from everynode.apiserver.writing import ATTEMPTS, Writer, check_uid
 from everynode.store.contract import Conflict
 from everynode.wire.message import Response
 
@@ -32,9 +32,8 @@ async def bind(writer: Writer, call: Call) -> Response:
         entry = await writer.current(call)
         parts = splice.take_apart(entry.value)
         metadata, spec = parts.decode_metadata(), _spec.decode(parts.spec)
-        if wanted.metadata.uid and wanted.metadata.uid != metadata.uid:
-            why = f"Precondition failed: UID in precondition: {wanted.metadata.uid}, UID in object meta: {metadata.uid}"
-            raise status.conflict(scheme.PODS, name, why)
+        if wanted.metadata.uid:
+            check_uid(call, wanted.metadata.uid, metadata.uid)
         if metadata.deletion_timestamp is not None:
             raise _refused(call, f"pod {name} is being deleted, cannot be assigned to a host")
         if spec.node_name:

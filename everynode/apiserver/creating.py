@@ -43,7 +43,7 @@ async def create_object(writer: Writer, call: Call, obj: Any) -> Response:
     applying.drop_unreadable(obj, None)
     for _ in range(ATTEMPTS):
         try:
-            return await writer.insert(call, resource, obj)
+            return await writer.insert(call, obj)
         except Conflict:
             if not base:
                 raise status.already_exists(resource, metadata.name) from None

@@ -16,7 +16,7 @@ from everynode.apiserver import body, media, selection, stored
 from everynode.apiserver.admission import IMMORTAL_NAMESPACES
 from everynode.apiserver.call import Call, Target, check_dry_run
 from everynode.apiserver.strategies import strategy_of
-from everynode.apiserver.writing import ATTEMPTS, Writer
+from everynode.apiserver.writing import ATTEMPTS, Writer, check_uid
 from everynode.store.contract import Conflict, Entry
 from everynode.values import timestamps
 from everynode.wire.message import Response
@@ -83,11 +83,11 @@ async def _delete(writer: Writer, call: Call, options: DeleteOptions) -> Respons
                 if not dry_run:
                     await writer.store.write(entry.key, None, expect=entry.revision)
                 if resource in _SHOWN_WHEN_GONE:
-                    return writer.answer(call, 200, resource, entry.value, entry.revision)
+                    return writer.answer(call, 200, entry.value, entry.revision)
                 return media.json_response(200, media.success(_details(resource, obj)), call.warnings)
             value = stored.encode(resource, obj)
             if dry_run:
-                return writer.answer(call, 200, resource, value, entry.revision)
+                return writer.answer(call, 200, value, entry.revision)
             return await writer.replace(call, entry, value)
         except Conflict as conflict:
             if conflict.current is None:
@@ -123,9 +123,8 @@ def _check_preconditions(call: Call, options: DeleteOptions, obj: Any) -> None:
     if wanted is None:
         return
     metadata = obj.metadata
-    if wanted.uid is not None and wanted.uid != metadata.uid:
-        why = f"Precondition failed: UID in precondition: {wanted.uid}, UID in object meta: {metadata.uid}"
-        raise status.conflict(call.resource, call.target.name, why)
+    if wanted.uid is not None:
+        check_uid(call, wanted.uid, metadata.uid)
     if wanted.resource_version is not None and wanted.resource_version != metadata.resource_version:
         why = (
             f"Precondition failed: ResourceVersion in precondition: {wanted.resource_version}, "

@@ -49,41 +49,38 @@ class Writer:
             raise status.not_found(call.resource, call.target.name)
         return entry
 
-    def answer(self, call: Call, code: int, resource: Resource, value: bytes, revision: int) -> Response:
+    def answer(self, call: Call, code: int, value: bytes, revision: int) -> Response:
         """The written object in the form that was asked for."""
         form = media.form_wanted(call.request.headers.get("accept", ""))
-        body = stored.with_revision(resource, value, revision)
+        body = stored.with_revision(call.resource, value, revision)
         return media.json_response(code, self.reader.render(call, form, body), call.warnings)
 
-    async def insert(self, call: Call, resource: Resource, obj: Any) -> Response:
+    async def insert(self, call: Call, obj: Any) -> Response:
         """Stores a new object that is ready; raises Conflict when its name is taken."""
-        metadata = obj.metadata
+        resource, metadata = call.resource, obj.metadata
         value = stored.encode(resource, obj)
         key = resource.key(metadata.namespace, metadata.name)
         if call.dry_run:
             taken = await self.store.get(key)
             if taken is not None:
                 raise Conflict(key, taken)
-            return self.answer(call, 201, resource, value, 0)
+            return self.answer(call, 201, value, 0)
         event = await self.store.write(key, value, expect=ABSENT)
-        return self.answer(call, 201, resource, value, event.revision)
+        return self.answer(call, 201, value, event.revision)
 
     async def replace(self, call: Call, entry: Entry, value: bytes) -> Response:
         """Stores the next version of an object over the one it was made from; raises Conflict when that is gone."""
-        resource = call.resource
-        if value == entry.value:
-            return self.answer(call, 200, resource, value, entry.revision)
-        if call.dry_run:
-            return self.answer(call, 200, resource, value, entry.revision)
+        if value == entry.value or call.dry_run:
+            return self.answer(call, 200, value, entry.revision)
         event = await self.store.write(entry.key, value, expect=entry.revision)
-        return self.answer(call, 200, resource, value, event.revision)
+        return self.answer(call, 200, value, event.revision)
 
     async def remove(self, call: Call, entry: Entry, value: bytes) -> Response:
         """Takes an object away; the answer shows it as it was at the end."""
         if call.dry_run:
-            return self.answer(call, 200, call.resource, value, entry.revision)
+            return self.answer(call, 200, value, entry.revision)
         event = await self.store.write(entry.key, None, expect=entry.revision)
-        return self.answer(call, 200, call.resource, value, event.revision)
+        return self.answer(call, 200, value, event.revision)
 
 
 def prepare_update(resource: Resource, subresource: str, new: Any, old: Any) -> list[FieldError]:
@@ -106,8 +103,14 @@ def check_preconditions(call: Call, entry: Entry, old: Any, uid: str, revision: 
     """Raises the 409 that tells that the write was meant for another object, or for another version of it."""
     if revision not in ("", "0") and revision != str(entry.revision):
         raise status.conflict(call.resource, call.target.name, status.OBJECT_MODIFIED)
-    if uid and uid != old.metadata.uid:
-        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old.metadata.uid}"
+    if uid:
+        check_uid(call, uid, old.metadata.uid)
+
+
+def check_uid(call: Call, wanted: str, uid: str) -> None:
+    """Raises the 409 that tells that the object under this name is not the one that was meant."""
+    if wanted != uid:
+        why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}"
         raise status.conflict(call.resource, call.target.name, why)
 
 
