@@ -13,7 +13,7 @@ from everynode.api import scheme, status
 from everynode.api.meta_v1 import DeleteOptions, StatusDetails
 from everynode.api.scheme import Resource
 from everynode.apiserver import body, media, selection, stored
-from everynode.apiserver.admission import IMMORTAL_NAMESPACES
+from everynode.apiserver.admission.namespaces import IMMORTAL_NAMESPACES
 from everynode.apiserver.call import Call, Target, check_dry_run
 from everynode.apiserver.strategies import strategy_of
 from everynode.apiserver.writing import ATTEMPTS, Writer, check_uid

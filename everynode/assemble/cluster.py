@@ -16,7 +16,7 @@ import logging
 import random
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from everynode.agent.fleet import SimulatedFleet
 from everynode.agent.rulebook import RuleBook
@@ -27,19 +27,13 @@ from everynode.apiserver.server import ApiServer
 from everynode.assemble import pki
 from everynode.assemble.bootstrap import bootstrap
 from everynode.assemble.config import Config
+from everynode.assemble.controlplane import ControlPlane
 from everynode.assemble.pki import Pki
 from everynode.base.clock import Clock, SystemClock
 from everynode.base.ids import Ids
 from everynode.base.tasks import BackgroundFailure, Tasks
 from everynode.client.client import Client
-from everynode.controllers.daemonset.shell import DaemonSetController
-from everynode.controllers.garbage.shell import GarbageCollector
-from everynode.controllers.namespace.shell import NamespaceController
-from everynode.controllers.nodelifecycle.shell import NodeLifecycleController
-from everynode.controllers.serviceaccount.shell import ServiceAccountController
-from everynode.reconcile.informer import InformerSet
 from everynode.reconcile.recorder import Recorder
-from everynode.scheduler.shell import Scheduler
 from everynode.store.contract import Store, StoreUnavailable
 from everynode.store.lock import DirectoryLock
 from everynode.store.open import open_store
@@ -48,12 +42,6 @@ from everynode.wire.message import Peer
 log = logging.getLogger(__name__)
 
 MASTERS = "system:masters"
-
-
-class Part(Protocol):
-    """What runs in the background until it is cancelled."""
-
-    async def run(self) -> None: ...
 
 
 class CannotStart(Exception):
@@ -156,29 +144,9 @@ class Cluster:
         self._start_fleet()
 
     def _start_controllers(self, ca: str) -> None:
-        """One set of informers serves them all; each acts, and tells of it, in its own name."""
-        informers = InformerSet(self.client("system:kube-controller-manager"), dice=self._dice)
-        account = self._account
-        daemon_sets = account("daemon-set-controller")
-        self.daemon_sets = DaemonSetController(
-            daemon_sets, informers, self._recorder(daemon_sets, "daemonset-controller"), self.clock
-        )
-        scheduling = self._component("system:kube-scheduler", "kube-scheduler")
-        scheduler = Scheduler(scheduling, informers, self._recorder(scheduling, "default-scheduler"), clock=self.clock)
-        collecting = account("generic-garbage-collector")
-        garbage = GarbageCollector(collecting, informers, self._recorder(collecting, "garbage-collector-controller"))
-        parts: dict[str, Part] = {
-            "daemonset controller": self.daemon_sets,
-            "scheduler": scheduler,
-            "garbage collector": garbage,
-            "namespace controller": NamespaceController(account("namespace-controller"), informers, self.clock),
-            "node lifecycle controller": NodeLifecycleController(account("node-controller"), informers),
-            "service account controller": ServiceAccountController(
-                account("service-account-controller"), informers, ca=ca
-            ),
-            "informers": informers,
-        }
-        for name, part in parts.items():
+        plane = ControlPlane(self._component, self._recorder, self.clock, self._dice, ca)
+        self.daemon_sets = plane.daemon_sets
+        for name, part in plane.parts.items():
             self._tasks.start(name, part.run())
 
     def _start_fleet(self) -> None:
@@ -192,11 +160,6 @@ class Cluster:
         recorder = Recorder(client, "kubelet", clock=self.clock, dice=self._dice)
         self._fleet = SimulatedFleet(client, recorder, self.clock, self.ids, config.nodes, rules)
         self._tasks.start("simulated nodes", self._fleet.run())
-
-    def _account(self, name: str) -> Client:
-        """The client of one of our controllers, under the service account that it has in Kubernetes."""
-        user = f"system:serviceaccount:kube-system:{name}"
-        return self._component(user, name, "system:serviceaccounts", "system:serviceaccounts:kube-system")
 
     def _component(self, user: str, agent: str, *groups: str) -> Client:
         """Speaks to the API in this process as one of its own parts; `agent` is what managed fields name."""
