@@ -33,6 +33,7 @@ ROOTS = {
     ),
     "io.k8s.api.apps.v1.": "DaemonSet ControllerRevision",
     "io.k8s.api.coordination.v1.": "Lease",
+    "io.k8s.api.policy.v1.": "PodDisruptionBudget Eviction",
     "io.k8s.api.scheduling.v1.": "PriorityClass",
     "io.k8s.api.events.v1.": "Event",
     "io.k8s.api.authorization.v1.": "SelfSubjectAccessReview SubjectAccessReview SelfSubjectRulesReview",

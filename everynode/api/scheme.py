@@ -18,6 +18,7 @@ from everynode.api import (
     coordination_v1,
     core_v1,
     events_v1,
+    policy_v1,
     scheduling_v1,
 )
 
@@ -97,6 +98,10 @@ NAMESPACES = Resource(
 )
 NODES = Resource("", "v1", "Node", "nodes", core_v1.Node, False, ("no",), (), ("status",))
 PODS = Resource("", "v1", "Pod", "pods", core_v1.Pod, True, ("po",), ("all",), ("status", "binding"))
+LIMIT_RANGES = Resource("", "v1", "LimitRange", "limitranges", core_v1.LimitRange, True, ("limits",))
+RESOURCE_QUOTAS = Resource(
+    "", "v1", "ResourceQuota", "resourcequotas", core_v1.ResourceQuota, True, ("quota",), (), ("status",)
+)
 EVENTS = Resource("", "v1", "Event", "events", core_v1.Event, True, ("ev",))
 CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", core_v1.ConfigMap, True, ("cm",))
 SECRETS = Resource("", "v1", "Secret", "secrets", core_v1.Secret)
@@ -107,6 +112,17 @@ CONTROLLER_REVISIONS = Resource("apps", "v1", "ControllerRevision", "controllerr
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", coordination_v1.Lease)
 PRIORITY_CLASSES = Resource(
     "scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", scheduling_v1.PriorityClass, False, ("pc",)
+)
+POD_DISRUPTION_BUDGETS = Resource(
+    "policy",
+    "v1",
+    "PodDisruptionBudget",
+    "poddisruptionbudgets",
+    policy_v1.PodDisruptionBudget,
+    True,
+    ("pdb",),
+    (),
+    ("status",),
 )
 EVENTS_V1 = Resource(
     "events.k8s.io", "v1", "Event", "events", events_v1.Event, True, ("ev",), (), (), ALL_VERBS, EVENTS.prefix
@@ -148,6 +164,8 @@ RESOURCES: tuple[Resource, ...] = (
     SECRETS,
     SERVICE_ACCOUNTS,
     SERVICES,
+    RESOURCE_QUOTAS,
+    LIMIT_RANGES,
     DAEMON_SETS,
     CONTROLLER_REVISIONS,
     EVENTS_V1,
@@ -156,6 +174,7 @@ RESOURCES: tuple[Resource, ...] = (
     SELF_SUBJECT_RULES_REVIEWS,
     LEASES,
     PRIORITY_CLASSES,
+    POD_DISRUPTION_BUDGETS,
 )
 
 _BY_PATH: Mapping[tuple[str, str, str], Resource] = MappingProxyType(
