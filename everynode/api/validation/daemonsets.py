@@ -15,10 +15,9 @@ from everynode.api.validation.internal import as_internal
 from everynode.api.validation.metadata import check_metadata
 from everynode.api.validation.pods import check_pod_template
 from everynode.api.validation.selectors import check_label_selector
-from everynode.values.int_or_percent import percent, percent_errors
+from everynode.api.validation.shares import check_at_most_all, check_int_or_percent
+from everynode.values.int_or_percent import IntOrString, percent
 from everynode.values.labels import SelectorError, from_label_selector
-
-IntOrPercent = int | str
 
 STRATEGIES = ("RollingUpdate", "OnDelete")
 
@@ -82,32 +81,19 @@ def _check_strategy(strategy: DaemonSetUpdateStrategy, path: str, errors: Errors
 
 
 def _check_rolling_update(rolling_update: RollingUpdateDaemonSet, path: str, errors: Errors) -> None:
-    unavailable: IntOrPercent = 0 if rolling_update.max_unavailable is None else rolling_update.max_unavailable
-    surge: IntOrPercent = 0 if rolling_update.max_surge is None else rolling_update.max_surge
-    _check_int_or_percent(unavailable, f"{path}.maxUnavailable", errors)
-    _check_int_or_percent(surge, f"{path}.maxSurge", errors)
-    _check_at_most_all(unavailable, f"{path}.maxUnavailable", errors)
-    _check_at_most_all(surge, f"{path}.maxSurge", errors)
+    unavailable: IntOrString = 0 if rolling_update.max_unavailable is None else rolling_update.max_unavailable
+    surge: IntOrString = 0 if rolling_update.max_surge is None else rolling_update.max_surge
+    check_int_or_percent(unavailable, f"{path}.maxUnavailable", errors)
+    check_int_or_percent(surge, f"{path}.maxSurge", errors)
+    check_at_most_all(unavailable, f"{path}.maxUnavailable", errors)
+    check_at_most_all(surge, f"{path}.maxSurge", errors)
     if _number(unavailable) and _number(surge):
         errors.append(invalid(f"{path}.maxSurge", surge, "may not be set when maxUnavailable is non-zero"))
     elif not _number(unavailable) and not _number(surge):
         errors.append(required(f"{path}.maxUnavailable", "cannot be 0 when maxSurge is 0"))
 
 
-def _check_int_or_percent(value: IntOrPercent, path: str, errors: Errors) -> None:
-    if isinstance(value, int):
-        check_not_negative(value, path, errors)
-    else:
-        errors.extend(invalid(path, value, fault) for fault in percent_errors(value))
-
-
-def _check_at_most_all(value: IntOrPercent, path: str, errors: Errors) -> None:
-    share = percent(value)
-    if share is not None and share > 100:
-        errors.append(invalid(path, value, "must not be greater than 100%"))
-
-
-def _number(value: IntOrPercent) -> int:
+def _number(value: IntOrString) -> int:
     """What is written, whether a count or a share; what is neither counts as the integer that it begins with, if any."""
     if isinstance(value, int):
         return value
