@@ -35,6 +35,8 @@ Kind = Literal[
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 # Options are accepted under any group and version: kubectl sends DeleteOptions of the group it deletes from.
 _ANY_GROUP = frozenset(f"{verb}Options" for verb in ("Create", "Delete", "Get", "List", "Patch", "Update"))
+# Older versions that are read, and the one whose fields they have.
+_SAME_FIELDS = {("policy", "v1beta1", "Eviction"): ("policy", "v1", "Eviction")}
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +117,7 @@ def for_kind(group: str, version: str, kind: str) -> Type:
     """The type of a kind; raises KeyError when there is no such kind."""
     if kind in _ANY_GROUP:
         return _tables().types[_META + kind]
-    return _tables().by_kind[group, version, kind]
+    return _tables().by_kind[_SAME_FIELDS.get((group, version, kind), (group, version, kind))]
 
 
 def for_struct(struct: type) -> Type | None:

@@ -31,8 +31,8 @@ CREATE_ONLY = ("create",)
 class Resource:
     """One served kind. `struct` is its generated type; `group` is empty for the core group.
 
-    `subresources` are those that are served (`status`, `binding`). `storage` names the resource whose objects are read and
-    written when this one is another view of them (events.k8s.io Events are core Events).
+    `subresources` are those that are served (`status`, `binding`, `eviction`). `storage` names the resource whose objects are
+    read and written when this one is another view of them (events.k8s.io Events are core Events).
     """
 
     group: str
@@ -97,7 +97,7 @@ NAMESPACES = Resource(
     "", "v1", "Namespace", "namespaces", core_v1.Namespace, False, ("ns",), (), ("status", "finalize")
 )
 NODES = Resource("", "v1", "Node", "nodes", core_v1.Node, False, ("no",), (), ("status",))
-PODS = Resource("", "v1", "Pod", "pods", core_v1.Pod, True, ("po",), ("all",), ("status", "binding"))
+PODS = Resource("", "v1", "Pod", "pods", core_v1.Pod, True, ("po",), ("all",), ("status", "binding", "eviction"))
 LIMIT_RANGES = Resource("", "v1", "LimitRange", "limitranges", core_v1.LimitRange, True, ("limits",))
 RESOURCE_QUOTAS = Resource(
     "", "v1", "ResourceQuota", "resourcequotas", core_v1.ResourceQuota, True, ("quota",), (), ("status",)
@@ -124,6 +124,9 @@ POD_DISRUPTION_BUDGETS = Resource(
     (),
     ("status",),
 )
+# What pods/eviction takes, in two versions of the same fields; nothing of it is stored, so they stand in no list.
+EVICTION = Resource("policy", "v1", "Eviction", "evictions", policy_v1.Eviction, verbs=CREATE_ONLY)
+EVICTION_V1BETA1 = Resource("policy", "v1beta1", "Eviction", "evictions", policy_v1.Eviction, verbs=CREATE_ONLY)
 EVENTS_V1 = Resource(
     "events.k8s.io", "v1", "Event", "events", events_v1.Event, True, ("ev",), (), (), ALL_VERBS, EVENTS.prefix
 )

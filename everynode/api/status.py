@@ -139,6 +139,25 @@ def not_implemented(message: str) -> ApiError:
     return failure(501, "NotImplemented", message)
 
 
+def too_many_requests(message: str, causes: Sequence[StatusCause], retry_after_seconds: int = 0) -> ApiError:
+    """429; with a number of seconds it also tells when to ask again."""
+    details = StatusDetails(causes=list(causes), retry_after_seconds=retry_after_seconds)
+    return _asking_again(failure(429, "TooManyRequests", message, details))
+
+
+def timeout(message: str, retry_after_seconds: int) -> ApiError:
+    details = StatusDetails(retry_after_seconds=retry_after_seconds)
+    return _asking_again(failure(504, "Timeout", f"Timeout: {message}", details))
+
+
+def _asking_again(error: ApiError) -> ApiError:
+    """The error with the header that goes with its `retryAfterSeconds`."""
+    details = error.status.details
+    if details is not None and details.retry_after_seconds:
+        error.headers["retry-after"] = str(details.retry_after_seconds)
+    return error
+
+
 def internal(message: str) -> ApiError:
     return failure(500, "InternalError", f"Internal error occurred: {message}")
 

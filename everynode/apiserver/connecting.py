@@ -21,7 +21,7 @@ _NEED_CONTAINERS = {
     "ephemeralcontainers": "ephemeral containers",
     "resize": "resize",
 }
-_LATER = {"eviction": "eviction is not served yet", "token": "tokens of service accounts are not served yet"}
+_LATER = {"token": "tokens of service accounts are not served yet"}
 
 
 class _Spec(msgspec.Struct, rename="camel"):

@@ -31,7 +31,7 @@ _POLICIES = {"Foreground": FOREGROUND, "Orphan": ORPHAN, "Background": ""}
 async def delete(writer: Writer, call: Call) -> Response:
     """Carries out a DELETE on one object."""
     options = body.read_delete_options(call)
-    return await _delete(writer, call, options)
+    return await delete_object(writer, call, options)
 
 
 async def delete_collection(writer: Writer, call: Call) -> Response:
@@ -47,7 +47,7 @@ async def delete_collection(writer: Writer, call: Call) -> Response:
         namespace, name = _place(resource, entry)
         one = Call(request, call.user, Target(resource, namespace, name), call.warnings)
         try:
-            await _delete(writer, one, options)
+            await delete_object(writer, one, options)
         except status.ApiError as error:
             if error.code != 404:
                 raise
@@ -67,7 +67,8 @@ def _place(resource: Resource, entry: Entry) -> tuple[str, str]:
     return namespace, name
 
 
-async def _delete(writer: Writer, call: Call, options: DeleteOptions) -> Response:
+async def delete_object(writer: Writer, call: Call, options: DeleteOptions) -> Response:
+    """Deletes, or marks as being deleted, the one object that the call names."""
     resource, target = call.resource, call.target
     if resource is scheme.NAMESPACES and target.name in IMMORTAL_NAMESPACES:
         raise status.forbidden(resource, target.name, "this namespace may not be deleted")

@@ -12,8 +12,13 @@ from everynode.apiserver import media
 from everynode.wire.message import Request, Response
 
 AGGREGATED = "APIGroupDiscoveryList"
-_SUBRESOURCE_VERBS = {"status": ["get", "patch", "update"], "binding": ["create"], "finalize": ["update"]}
-_SUBRESOURCE_KINDS = {"binding": ("", "v1", "Binding")}
+_SUBRESOURCE_VERBS = {
+    "status": ["get", "patch", "update"],
+    "binding": ["create"],
+    "eviction": ["create"],
+    "finalize": ["update"],
+}
+_SUBRESOURCE_KINDS = {"binding": ("", "v1", "Binding"), "eviction": ("policy", "v1", "Eviction")}
 
 
 def serve(request: Request) -> Response | None:
@@ -89,15 +94,18 @@ def _resource_list(group: str, version: str) -> dict[str, Any]:
             entry["categories"] = list(resource.categories)
         listed.append(entry)
         for subresource in resource.subresources:
-            listed.append(
-                {
-                    "name": f"{resource.plural}/{subresource}",
-                    "singularName": "",
-                    "namespaced": resource.namespaced,
-                    "kind": _SUBRESOURCE_KINDS.get(subresource, ("", "", resource.kind))[2],
-                    "verbs": _SUBRESOURCE_VERBS[subresource],
-                }
-            )
+            of = _SUBRESOURCE_KINDS.get(subresource, (resource.group, resource.version, resource.kind))
+            entry = {
+                "name": f"{resource.plural}/{subresource}",
+                "singularName": "",
+                "namespaced": resource.namespaced,
+                "kind": of[2],
+                "verbs": _SUBRESOURCE_VERBS[subresource],
+            }
+            if of[:2] != (resource.group, resource.version):
+                # A kind of another group: this is how kubectl drain learns in which version to evict.
+                entry |= {"group": of[0], "version": of[1]}
+            listed.append(entry)
     group_version = f"{group}/{version}" if group else version
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": listed}
 

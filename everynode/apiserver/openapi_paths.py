@@ -123,9 +123,9 @@ class _Operations:
 
     def sub(self, subresource: str) -> Iterator[Operation]:
         suffix = subresource.capitalize()
-        if subresource == "binding":
-            binding = schema.type_named("Binding").name
-            yield self._operation("post", "create", _WRITE, binding, binding, suffix=suffix, codes=(200, 201, 202))
+        if subresource in ("binding", "eviction"):
+            posted = schema.type_named(suffix).name
+            yield self._operation("post", "create", _WRITE, posted, posted, suffix=suffix, codes=(200, 201, 202))
             return
         if subresource != "finalize":
             yield self._operation("get", "read", _READ, self._type, suffix=suffix)
@@ -146,5 +146,5 @@ class _Operations:
     ) -> Operation:
         scope = "Namespaced" if self._resource.namespaced and suffix != "ForAllNamespaces" else ""
         name = f"{verb}{self._group}{scope}{self._resource.kind}{suffix}"
-        kind = schema.type_named(answer).gvk[0] if suffix == "Binding" else self._kind
+        kind = schema.type_named(answer).gvk[0] if suffix in ("Binding", "Eviction") else self._kind
         return Operation(method, action or method, name, kind, query, answer, body, codes)

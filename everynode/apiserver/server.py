@@ -32,6 +32,7 @@ from everynode.apiserver import (
 from everynode.apiserver.access import Attributes
 from everynode.apiserver.admission import Admission
 from everynode.apiserver.call import Call, Target, User, parse
+from everynode.apiserver.evicting import Evictor
 from everynode.apiserver.expiry import EventExpiry
 from everynode.apiserver.reading import Reader
 from everynode.apiserver.watching import Watcher
@@ -70,6 +71,11 @@ class ApiServer:
             "patch": lambda call: updating.patch(self._writer, call),
             "delete": lambda call: deleting.delete(self._writer, call),
             "deletecollection": lambda call: deleting.delete_collection(self._writer, call),
+        }
+        # Subresources that are verbs of their own.
+        self._posted: dict[str, Callable[[Call], Awaitable[Response]]] = {
+            "binding": lambda call: binding.bind(self._writer, call),
+            "eviction": Evictor(self._writer).evict,
         }
 
     async def run(self) -> None:
@@ -120,10 +126,10 @@ class ApiServer:
         subresource, resource = call.target.subresource, call.resource
         if subresource not in resource.subresources:
             return await connecting.refuse(self._store, call)
-        if subresource == "binding":
+        if posted := self._posted.get(subresource):
             if verb != "create":
                 raise status.method_not_allowed(resource, verb)
-            return await binding.bind(self._writer, call)
+            return await posted(call)
         if verb not in ("get", "update", "patch"):
             raise status.method_not_allowed(resource, verb)
         return await self._verbs[verb](call)

@@ -42,6 +42,11 @@ from everynode.api.validation.namespaces import (
     check_namespace_update,
 )
 from everynode.api.validation.nodes import check_node, check_node_update
+from everynode.api.validation.poddisruptionbudgets import (
+    check_pod_disruption_budget,
+    check_pod_disruption_budget_status_update,
+    check_pod_disruption_budget_update,
+)
 from everynode.api.validation.pods import check_pod, check_pod_update
 from everynode.api.validation.podstatus import check_pod_status_update
 from everynode.api.validation.priorityclasses import check_priority_class, check_priority_class_update
@@ -120,6 +125,7 @@ _CREATIONS: Mapping[scheme.Resource, CreationRule] = MappingProxyType(
         scheme.SERVICES: check_service,
         scheme.LEASES: check_lease,
         scheme.PRIORITY_CLASSES: check_priority_class,
+        scheme.POD_DISRUPTION_BUDGETS: check_pod_disruption_budget,
     }
 )
 
@@ -138,6 +144,7 @@ _UPDATES: Mapping[scheme.Resource, ChangeRule] = MappingProxyType(
         scheme.SERVICES: check_service_update,
         scheme.LEASES: check_lease_update,
         scheme.PRIORITY_CLASSES: check_priority_class_update,
+        scheme.POD_DISRUPTION_BUDGETS: check_pod_disruption_budget_update,
     }
 )
 
@@ -148,5 +155,6 @@ _STATUS_UPDATES: Mapping[scheme.Resource, ChangeRule] = MappingProxyType(
         scheme.NODES: check_node_update,
         scheme.NAMESPACES: check_namespace_status_update,
         scheme.SERVICES: check_service_status_update,
+        scheme.POD_DISRUPTION_BUDGETS: check_pod_disruption_budget_status_update,
     }
 )

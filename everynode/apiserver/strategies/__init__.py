@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from everynode.api import scheme
 from everynode.api.scheme import Resource
+from everynode.apiserver.strategies.budget import PodDisruptionBudgetStrategy
 from everynode.apiserver.strategies.daemonset import DaemonSetStrategy
 from everynode.apiserver.strategies.namespace import NamespaceStrategy
 from everynode.apiserver.strategies.node import NodeStrategy
@@ -24,6 +25,7 @@ _STRATEGIES: dict[Resource, Strategy] = {
     scheme.SERVICES: ServiceStrategy(),
     scheme.DAEMON_SETS: DaemonSetStrategy(),
     scheme.CONTROLLER_REVISIONS: ControllerRevisionStrategy(),
+    scheme.POD_DISRUPTION_BUDGETS: PodDisruptionBudgetStrategy(),
 }
 
 

@@ -69,6 +69,26 @@ class PriorityClassView(View):
     preemption_policy: str | None = None
 
 
+class BudgetSpec(msgspec.Struct, rename="camel"):
+    """What is read of a PodDisruptionBudget's spec."""
+
+    min_available: int | str | None = None
+    max_unavailable: int | str | None = None
+
+
+class BudgetStatus(msgspec.Struct, rename="camel"):
+    """What is read of a PodDisruptionBudget's status."""
+
+    disruptions_allowed: int = 0
+
+
+class BudgetView(View):
+    """What is read of a PodDisruptionBudget."""
+
+    spec: BudgetSpec = msgspec.field(default_factory=BudgetSpec)
+    status: BudgetStatus = msgspec.field(default_factory=BudgetStatus)
+
+
 NAMESPACE = Printer(
     (NAME, text("Status", "Active, or Terminating while it is being emptied"), AGE),
     NamespaceView,
@@ -111,6 +131,28 @@ PRIORITY_CLASS = Printer(
         view.preemption_policy or "",
     ),
 )
+POD_DISRUPTION_BUDGET = Printer(
+    (
+        NAME,
+        text("Min Available", "How many of its pods must be healthy"),
+        text("Max Unavailable", "How many of its pods may be missing"),
+        number("Allowed Disruptions", "How many of its pods may be evicted now"),
+        AGE,
+    ),
+    BudgetView,
+    lambda view, metadata, now: (
+        metadata.name,
+        _bound(view.spec.min_available),
+        _bound(view.spec.max_unavailable),
+        view.status.disruptions_allowed,
+        age_of(metadata, now),
+    ),
+)
+
+
+def _bound(bound: int | str | None) -> str:
+    return "N/A" if bound is None else str(bound)
+
 
 PRINTERS: Mapping[Resource, Printer] = MappingProxyType(
     {
@@ -127,5 +169,6 @@ PRINTERS: Mapping[Resource, Printer] = MappingProxyType(
         scheme.CONTROLLER_REVISIONS: CONTROLLER_REVISION,
         scheme.LEASES: LEASE,
         scheme.PRIORITY_CLASSES: PRIORITY_CLASS,
+        scheme.POD_DISRUPTION_BUDGETS: POD_DISRUPTION_BUDGET,
     }
 )
