@@ -20,6 +20,7 @@ import enum
 from collections.abc import Callable
 from typing import NamedTuple
 
+from everynode.agent.imagename import missing
 from everynode.agent.pod import Container, Exit, Pod, PodView, Role, SeenContainer, Stage, Template, exit_of, true_time
 from everynode.agent.rules import Script
 
@@ -27,8 +28,9 @@ from everynode.agent.rules import Script
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 10.0, 300.0
 # After so many seconds of running a crash counts as the first again (twice the longest back-off).
 GOOD_RUN = 600.0
-# ErrImagePull is shown for so long before ImagePullBackOff: a kubelet's next look at the pod.
-PULL_ERROR_SHOWN = 2.0
+# What went wrong (ErrImagePull; Error, Completed) is shown for so long before the back-off that follows it: a kubelet's next
+# look at the pod.
+FAILURE_SHOWN = 2.0
 # Said in the Pulled event of an image that took time; simulated images have no size of their own.
 IMAGE_BYTES = 104_857_600
 
@@ -39,9 +41,10 @@ class Event(enum.Enum):
     """What can happen to a container."""
 
     BEGIN = "its turn has come"
+    MISREAD = "its turn has come, but the image's name cannot be read"
     PULLED = "the image is there"
     PULL_ERROR = "the image could not be pulled"
-    BACK_OFF = "the error has been shown, now waits"
+    BACK_OFF = "what went wrong has been shown, now waits"
     RETRY = "the wait is over"
     STARTED = "the program runs"
     PROBE_PASSED = "the readiness probe passed"
@@ -52,6 +55,7 @@ class Event(enum.Enum):
 
 TABLE: dict[tuple[Stage, Event], Stage] = {
     (Stage.WAITING, Event.BEGIN): Stage.PULLING,
+    (Stage.WAITING, Event.MISREAD): Stage.MISNAMED,
     (Stage.PULLING, Event.PULLED): Stage.STARTING,
     (Stage.PULLING, Event.PULL_ERROR): Stage.PULL_FAILED,
     (Stage.PULL_FAILED, Event.BACK_OFF): Stage.PULL_BACK_OFF,
@@ -59,8 +63,10 @@ TABLE: dict[tuple[Stage, Event], Stage] = {
     (Stage.STARTING, Event.STARTED): Stage.RUNNING,
     (Stage.RUNNING, Event.PROBE_PASSED): Stage.READY,
     (Stage.READY, Event.PROBE_FAILED): Stage.RUNNING,
-    (Stage.RUNNING, Event.EXITED): Stage.CRASHED,
-    (Stage.READY, Event.EXITED): Stage.CRASHED,
+    (Stage.RUNNING, Event.EXITED): Stage.EXITED,
+    (Stage.READY, Event.EXITED): Stage.EXITED,
+    (Stage.EXITED, Event.BACK_OFF): Stage.CRASHED,
+    (Stage.EXITED, Event.RETRY): Stage.STARTING,
     (Stage.RUNNING, Event.ENDED): Stage.DONE,
     (Stage.READY, Event.ENDED): Stage.DONE,
     (Stage.CRASHED, Event.RETRY): Stage.STARTING,
@@ -125,7 +131,7 @@ def change(pod: Pod, template: Template, now: float) -> list[Note]:
             if container.runs:
                 message = f"Container {facts.name} definition changed, will be restarted"
                 notes.append(_note(container, "Normal", "Killing", message))
-                container.last = Exit(0, container.started_at, now, container.restarts)
+                _exit(container, 0, now)
                 container.restarts += 1
             if container.stage is not Stage.DONE:
                 container.stage, container.since = Stage.WAITING, now
@@ -164,12 +170,14 @@ def _due(pod: Pod, container: Container, script: Script, now: float) -> tuple[fl
     """The next event of this container and its time, or None if nothing will happen by itself."""
     match container.stage:
         case Stage.WAITING:
-            return now, Event.BEGIN
+            return now, Event.MISREAD if container.facts.misnamed else Event.BEGIN
         case Stage.PULLING:
             return container.since + script.pull, Event.PULL_ERROR if script.unpullable else Event.PULLED
         case Stage.PULL_FAILED:
-            return container.since + PULL_ERROR_SHOWN, Event.BACK_OFF
-        case Stage.PULL_BACK_OFF | Stage.CRASHED:
+            return container.since + FAILURE_SHOWN, Event.BACK_OFF
+        case Stage.EXITED if container.retry_at > container.since:
+            return container.since + FAILURE_SHOWN, Event.BACK_OFF
+        case Stage.PULL_BACK_OFF | Stage.EXITED | Stage.CRASHED:
             return container.retry_at, Event.RETRY
         case Stage.STARTING:
             return container.since + script.start, Event.STARTED
@@ -217,14 +225,17 @@ def _step(pod: Pod, container: Container, event: Event, script: Script, now: flo
     if container.stage is Stage.PULLING and (script.pull or script.unpullable):
         notes.append(_note(container, "Normal", "Pulling", f'Pulling image "{image}"'))
     match event:
+        case Event.MISREAD:
+            notes.append(_warning(container, "InspectFailed", container.facts.misnamed))
+            notes.append(_warning(container, "Failed", "Error: InvalidImageName"))
         case Event.PULLED:
             notes.append(_pulled(container, script, spent))
         case Event.PULL_ERROR:
             container.failed_pulls += 1
             container.retry_at = now + back_off(container.failed_pulls)
-            notes.append(_warning(container, "Failed", f'Failed to pull image "{image}": {pull_error(image)}'))
+            notes.append(_warning(container, "Failed", f'Failed to pull image "{image}": {missing(image)}'))
             notes.append(_warning(container, "Failed", "Error: ErrImagePull"))
-        case Event.BACK_OFF:
+        case Event.BACK_OFF if before is Stage.PULL_FAILED:
             notes.append(_note(container, "Normal", "BackOff", f'Back-off pulling image "{image}"', ordinary=False))
             notes.append(_warning(container, "Failed", "Error: ImagePullBackOff"))
         case Event.STARTED:
@@ -238,13 +249,20 @@ def _step(pod: Pod, container: Container, event: Event, script: Script, now: flo
         case Event.EXITED:
             _crash(pod, container, script, now, notes)
         case Event.ENDED:
-            container.last = Exit(script.exit_code, container.started_at, now, container.restarts)
-        case Event.RETRY if before is Stage.CRASHED:
+            _exit(container, script.exit_code, now)
+        case Event.RETRY if before is not Stage.PULL_BACK_OFF:
             container.restarts += 1
 
 
+def _exit(container: Container, code: int, now: float) -> None:
+    container.before_last, container.last = (
+        container.last,
+        Exit(code, container.started_at, now, container.restarts),
+    )
+
+
 def _crash(pod: Pod, container: Container, script: Script, now: float, notes: list[Note]) -> None:
-    container.last = Exit(script.exit_code, container.started_at, now, container.restarts)
+    _exit(container, script.exit_code, now)
     if now - container.started_at >= GOOD_RUN:
         container.crashes = 0
     delay = back_off(container.crashes) if container.crashes else 0.0
@@ -261,7 +279,7 @@ def _end_all(pod: Pod, now: float) -> None:
     """Every container that runs ends: of itself, or killed at the end of the grace period."""
     for container in pod.containers:
         if container.runs:
-            container.last = Exit(0, container.started_at, now, container.restarts)
+            _exit(container, 0, now)
             container.stage = Stage.DONE
             pod.change += 1
 
@@ -275,27 +293,26 @@ def _restore(pod: Pod, container: Container, seen: SeenContainer, clock_offset: 
         container.stage = Stage.READY if seen.ready else Stage.RUNNING
         container.started_at = container.since = true_time(state.running.started_at, clock_offset)
     elif state.terminated is not None:
+        container.before_last = container.last
         container.last = exit_of(state.terminated, seen.restart_count, clock_offset)
-        again = _is_restarted(pod, container, container.last.code)
-        container.stage = Stage.CRASHED if again else Stage.DONE
-        container.retry_at = now
+        if _is_restarted(pod, container, container.last.code):
+            _wait_again(container, Stage.EXITED, container.last)
+        else:
+            container.stage = Stage.DONE
     elif state.waiting is not None and state.waiting.reason == "CrashLoopBackOff" and container.last is not None:
-        container.stage = Stage.CRASHED
-        container.crashes += 1
-        container.retry_at = container.last.finished_at + back_off(max(1, seen.restart_count))
+        _wait_again(container, Stage.CRASHED, container.last)
+
+
+def _wait_again(container: Container, stage: Stage, last: Exit) -> None:
+    """A container that had exited, on its way back to its next start."""
+    container.stage, container.since = stage, last.finished_at
+    container.retry_at = last.finished_at + (back_off(container.crashes) if container.crashes else 0.0)
+    container.crashes += 1
 
 
 def full_name(pod: Pod) -> str:
     """The pod as a kubelet's messages name it: `name_namespace(uid)`."""
     return f"{pod.name}_{pod.namespace}({pod.uid})"
-
-
-def pull_error(image: str) -> str:
-    """What containerd says of an image that its registry does not have."""
-    return (
-        f'rpc error: code = NotFound desc = failed to pull and unpack image "{image}": '
-        f'failed to resolve reference "{image}": {image}: not found'
-    )
 
 
 PROBE_FAILURE = "Readiness probe failed: HTTP probe failed with statuscode: 503"

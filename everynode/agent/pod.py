@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from everynode.agent import imagename
 from everynode.api.core_v1 import ContainerState, ContainerStateTerminated, PodCondition, PodReadinessGate
 from everynode.api.views import Identity, View
 from everynode.fit.ports import HostPort, host_ports_of
@@ -103,6 +104,7 @@ class ContainerFacts(NamedTuple):
     name: str
     image: str
     role: Role
+    misnamed: str  # why the image's name cannot be read, empty when it can
 
 
 class Template(NamedTuple):
@@ -149,10 +151,9 @@ class Templates:
 def _template(view: PodView) -> Template:
     spec = view.spec
     initial = [
-        ContainerFacts(one.name, one.image, Role.SIDECAR if one.restart_policy == "Always" else Role.INIT)
-        for one in spec.init_containers
+        _facts(one, Role.SIDECAR if one.restart_policy == "Always" else Role.INIT) for one in spec.init_containers
     ]
-    main = [ContainerFacts(one.name, one.image, Role.MAIN) for one in spec.containers]
+    main = [_facts(one, Role.MAIN) for one in spec.containers]
     return Template(
         containers=(*initial, *main),
         labels=view.metadata.labels,
@@ -164,24 +165,44 @@ def _template(view: PodView) -> Template:
     )
 
 
+def _facts(container: ContainerSpec, role: Role) -> ContainerFacts:
+    return ContainerFacts(container.name, container.image, role, imagename.refusal(container.image))
+
+
 class Stage(enum.Enum):
     """Where a container stands."""
 
     WAITING = "its turn has not come"
+    MISNAMED = "its image's name cannot be read, and it waits for another (InvalidImageName)"
     PULLING = "its image is being pulled"
     PULL_FAILED = "the pull has just failed (ErrImagePull)"
     PULL_BACK_OFF = "waits before the next pull (ImagePullBackOff)"
     STARTING = "is being created and started"
     RUNNING = "runs and is not ready"
     READY = "runs and is ready"
+    EXITED = "has just exited and will be started again (Error or Completed)"
     CRASHED = "has exited and waits before the next start (CrashLoopBackOff)"
     DONE = "has exited for good"
 
 
 class Container:
-    """One container's state. Times are Unix seconds by the true clock; `last` is how the run before this one ended."""
+    """One container's state. Times are Unix seconds by the true clock.
 
-    __slots__ = ("crashes", "facts", "failed_pulls", "last", "restarts", "retry_at", "since", "stage", "started_at")
+    `last` is how the run before this one ended, or this one if it has; `before_last` is the run before that.
+    """
+
+    __slots__ = (
+        "before_last",
+        "crashes",
+        "facts",
+        "failed_pulls",
+        "last",
+        "restarts",
+        "retry_at",
+        "since",
+        "stage",
+        "started_at",
+    )
 
     def __init__(self, facts: ContainerFacts, now: float) -> None:
         self.facts = facts
@@ -194,6 +215,7 @@ class Container:
         # Exits in a row that the back-off counts; a long good run sets it back.
         self.crashes = 0
         self.last: Exit | None = None
+        self.before_last: Exit | None = None
 
     @property
     def runs(self) -> bool:

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from everynode.agent import life
+from everynode.agent.imagename import missing
 from everynode.agent.pod import Container, Exit, Pod, Role, Stage
 from everynode.api.core_v1 import (
     ContainerState,
@@ -154,8 +155,9 @@ def _container_status(pod: Pod, container: Container, default: str, stamp: Stamp
         status.container_id = container_id(pod.uid, facts.name, last.run)
     if status.container_id:
         status.image_id = image_id(facts.image)
-    if last is not None and state.terminated is None:
-        status.last_state = _terminated(pod, container, last, stamp)
+    past = container.before_last if state.terminated is not None else last
+    if past is not None:
+        status.last_state = _terminated(pod, container, past, stamp)
     return status
 
 
@@ -164,10 +166,12 @@ def _state(pod: Pod, container: Container, default: str, stamp: Stamp) -> Contai
     match container.stage:
         case Stage.RUNNING | Stage.READY:
             return ContainerState(running=ContainerStateRunning(started_at=stamp(container.started_at)))
+        case Stage.MISNAMED:
+            return _waiting("InvalidImageName", container.facts.misnamed)
         case Stage.PULL_FAILED:
-            return _waiting("ErrImagePull", life.pull_error(image))
+            return _waiting("ErrImagePull", missing(image))
         case Stage.PULL_BACK_OFF:
-            error = f"ErrImagePull: {life.pull_error(image)}"
+            error = f"ErrImagePull: {missing(image)}"
             return _waiting("ImagePullBackOff", f'Back-off pulling image "{image}": {error}')
         case Stage.CRASHED:
             delay = life.go_duration(life.back_off(max(1, container.crashes - 1)))

@@ -124,16 +124,56 @@ def test_a_crash_loop() -> None:
     assert "Back-off restarting failed container app in pod web_default(u-1)" in {one.message for one in lived.notes}
 
 
+def shown(found: PodStatus) -> str:
+    """What `kubectl get pods` says of the container."""
+    state = found.container_statuses[0].state
+    return state.terminated.reason if state.terminated is not None else waits_for(found) or "Running"
+
+
+@pytest.mark.parametrize(("code", "reason"), [(0, "Completed"), (3, "Error")])
+def test_an_exit_is_shown_before_the_back_off(code: int, reason: str) -> None:
+    lived = Lived(view(), {"app": Script(exit_after=4, exit_code=code)})
+    # Exits at 4 s, again at 8, and after 10 s of waiting at 22 s.
+    seen = [shown(lived.go(1)) for _ in range(26)]
+    assert seen[3:8] == ["Running"] * 4 + [reason]
+    assert seen[8:18] == [reason] + ["CrashLoopBackOff"] * 8 + ["Running"]
+    again = Lived(view(), {"app": Script(exit_after=4, exit_code=code)})
+    ended = again.go(8.5).container_statuses[0]
+    assert ended.state.terminated is not None
+    assert ended.last_state.terminated is not None
+    assert ended.state.terminated.finished_at == "2023-11-14T22:13:28Z"
+    assert ended.last_state.terminated.finished_at == "2023-11-14T22:13:24Z"
+
+
+def test_an_image_whose_name_cannot_be_read() -> None:
+    lived = Lived(view({"name": "app", "image": "app:v1:v2"}), {"app": Script(unpullable=True)})
+    found = lived.go(600)
+    said = 'Failed to apply default image tag "app:v1:v2": couldn\'t parse image name "app:v1:v2": invalid reference format'
+    assert found.phase == "Pending"
+    waiting = found.container_statuses[0].state.waiting
+    assert waiting is not None
+    assert (waiting.reason, waiting.message) == ("InvalidImageName", said)
+    assert [(note.type, note.reason, note.message) for note in lived.notes] == [
+        ("Warning", "InspectFailed", said),
+        ("Warning", "Failed", "Error: InvalidImageName"),
+    ]
+    assert lived.pod.wake_at is None
+    lived.notes += life.change(lived.pod, Templates().of(view({"name": "app", "image": BROKEN})), lived.now)
+    lived.scripts.clear()
+    assert shown(lived.go()) == "Running"
+
+
 def test_what_exits_at_once_is_never_ready() -> None:
     lived = Lived(view(), {"app": Script(exit_after=0, exit_code=1)})
-    assert waits_for(lived.go()) == "CrashLoopBackOff"
+    assert shown(lived.go(1.9)) == "Error"
+    assert shown(lived.go(0.1)) == "CrashLoopBackOff"
     for _ in range(400):
         assert conditions(lived.go(1))["Ready"] == "False"
 
 
 def test_what_exits_before_it_is_ready_is_never_ready() -> None:
     lived = Lived(view(), {"app": Script(ready=5, exit_after=1, exit_code=1)})
-    assert waits_for(lived.go(4)) == "CrashLoopBackOff"
+    assert shown(lived.go(4)) == "CrashLoopBackOff"
     assert conditions(lived.go(400))["Ready"] == "False"
 
 
