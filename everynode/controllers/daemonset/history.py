@@ -78,13 +78,11 @@ class History:
             one for one in self._informer.by_index("controller", meta.uid) if not selector.matches(one.metadata.labels)
         ]
         if strays:
-            await claim(self._client, ledger.ds, CONTROLLER_REVISIONS, strays)
-            for one in strays:
-                if one.metadata.controller is None:
-                    fresh = await self._client.get(
-                        CONTROLLER_REVISIONS, one.metadata.name, meta.namespace, view=ControllerRevision
-                    )
-                    self._written[one.metadata.name] = fresh
+            await claim(self._client, ledger.ds, CONTROLLER_REVISIONS, strays, self._claimed)
+
+    def _claimed(self, before: ControllerRevision, after: ControllerRevision) -> None:
+        if before.metadata.controller is None:
+            self._written[after.metadata.name] = after
 
     async def _create(self, ds: DaemonSet, patch: bytes, number: int) -> str:
         hash, body = new_revision(ds, patch, number)

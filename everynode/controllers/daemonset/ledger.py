@@ -7,6 +7,9 @@ the stale nodes again, and only those, and brings the tally up to date. Nothing 
 pod with its uid, or a revision past it (it may have come and gone unseen); the deleted pod gone, replaced or terminating.
 Nothing is planned for an unsettled node, so no decision rests on a view older than our own last writes; the others go on.
 
+*Predecessors.* A DaemonSet that was deleted and made again under its name finds the pods of the one before, until they have
+been collected. They are not ours, but a node gets no second pod while one of them lives there (with surge it does).
+
 *Availability* is judged by our own clock. A pod that becomes ready while we watch has been ready since the moment we heard of
 it; one that was found ready (at start, or after a break in the watch) since its lastTransitionTime, but never since later than
 now. A node whose clock is wrong cannot make its pods available too early or keep an update waiting.
@@ -34,7 +37,7 @@ class Awaited(msgspec.Struct, frozen=True, gc=False):
     """One write that the informer has yet to show: of which pod, and what the view must show to be past it.
 
     `created_at` is the revision of a creation (without a uid: of one that may or may not have happened). `changed_from` is the
-    resourceVersion of a view that the API called out of date.
+    resourceVersion of a view that the API called out of date, or that we wrote over.
     Neither: a deletion.
     """
 
@@ -82,6 +85,7 @@ class Ledger:
         self._ready_since: dict[str, float] = {}
         self._stale: dict[str, None] = dict.fromkeys(nodes.objects)
         self._awaited: dict[str, list[Awaited]] = {}
+        self._predecessors: dict[str, set[str]] = {}  # uids of the predecessors' living pods, by node
         self._moments: list[tuple[float, str]] = []
 
     # Events
@@ -90,8 +94,11 @@ class Ledger:
         """Files one change of a pod that is, was or could become ours; tells whether it is of any concern."""
         if old is not None:
             self.strays.pop(old.key, None)
-            if self._unread.pop(old.key, None) is None and self._claims(old):
-                self._unfile(old)
+            if self._unread.pop(old.key, None) is None:
+                if self._claims(old):
+                    self._unfile(old)
+                elif self._precedes(old):
+                    self._let_go(old)
         if new is None:
             if old is not None:
                 self._ready_since.pop(old.metadata.uid, None)
@@ -100,8 +107,11 @@ class Ledger:
             self._file(new)
         elif self._stray(new):
             self.strays[new.key] = new
+        elif self._precedes(new):
+            self._predecessors.setdefault(new.target, set()).add(new.metadata.uid)
+            self._stale[new.target] = None
         else:
-            return old is not None and self._claims(old)
+            return old is not None and (self._claims(old) or self._precedes(old))
         return True
 
     def read(self, now: float, most: int) -> bool:
@@ -110,6 +120,14 @@ class Ledger:
             _, pod = self._unread.popitem()
             self.pod_changed(None, pod, now)
         return bool(self._unread)
+
+    def claimed(self, before: Pod, after: Pod) -> None:
+        """We have adopted or released a stray; nothing more on its node until the informer shows whose it is."""
+        if self.strays.get(before.key) is before:
+            del self.strays[before.key]
+        if before.target and after.metadata.resource_version != before.metadata.resource_version:
+            meta = before.metadata
+            self.wrote(before.target, Awaited(meta.namespace, meta.name, meta.uid, changed_from=meta.resource_version))
 
     def node_changed(self, name: str) -> None:
         self._stale[name] = None
@@ -175,7 +193,7 @@ class Ledger:
             now,
             ready_since=self._ready_since,
             failed_until=self.backoff.until(name, self.status.observed_generation, now),
-            unsettled=awaited,
+            unsettled=awaited or (name in self._predecessors and not pods and not self.rules.surge),
         )
         if verdict.until < inf:
             heapq.heappush(self._moments, (verdict.until, name))
@@ -226,6 +244,27 @@ class Ledger:
         if owner is not None:
             return owner.uid == self.ds.metadata.uid
         return not pod.terminating and self.selector.matches(pod.metadata.labels)
+
+    def _precedes(self, pod: Pod) -> bool:
+        """Whether it is a pod, not ended yet, of a DaemonSet that had our name before us."""
+        owner, meta = pod.metadata.controller, self.ds.metadata
+        return (
+            owner is not None
+            and owner.is_daemon_set
+            and (pod.metadata.namespace, owner.name) == (meta.namespace, meta.name)
+            and owner.uid != meta.uid
+            and not pod.terminal
+            and pod.target != ""
+        )
+
+    def _let_go(self, pod: Pod) -> None:
+        """A predecessor's pod has gone from its node, or may have changed."""
+        left = self._predecessors.get(pod.target)
+        if left is not None:
+            left.discard(pod.metadata.uid)
+            if not left:
+                del self._predecessors[pod.target]
+        self._stale[pod.target] = None
 
     def _file(self, pod: Pod) -> None:
         self.hashes[pod.hash] += 1

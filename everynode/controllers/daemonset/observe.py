@@ -18,6 +18,7 @@ from everynode.fit.views import Affinity, PodSpec, Taint
 from everynode.values.labels import Selector, from_label_selector
 
 KIND = "DaemonSet"
+API_VERSION = "apps/v1"
 HASH_LABEL = "controller-revision-hash"
 GENERATION_LABEL = "pod-template-generation"
 GENERATION_ANNOTATION = "deprecated.daemonset.template.generation"
@@ -33,8 +34,13 @@ class OwnerReference(View):
     uid: str = ""
     controller: bool | None = None
 
+    @property
+    def is_daemon_set(self) -> bool:
+        return self.kind == KIND and self.api_version == API_VERSION
+
 
 class Meta(Identity):
+    generation: int = 0
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
     labels: dict[str, str] = {}
@@ -67,6 +73,7 @@ class Condition(View):
 
 class PodStatusView(View):
     phase: str = ""
+    reason: str = ""
     conditions: list[Condition] = []
     ready: bool = msgspec.field(default=False, name="everynode.dev/ready")
     ready_changed: str | None = msgspec.field(default=None, name="everynode.dev/readyChanged")

@@ -69,7 +69,7 @@ class DaemonSetController:
         self._pods = informers.informer(PODS, Pod)
         self._nodes = informers.informer(NODES, Node)
         self._revisions = informers.informer(CONTROLLER_REVISIONS, ControllerRevision)
-        self._pods.add_index("controller", _controller_terms)
+        self._pods.add_index("daemon set", _daemon_set_terms)
         self._revisions.add_index("controller", _controller_terms)
         self._queue = Queue()
         self._runner = Runner(COMPONENT, self._queue, self._sync, workers=WORKERS)
@@ -108,8 +108,8 @@ class DaemonSetController:
         books = self._books.get(new.key)
         if books is None:
             known = (
-                *self._pods.by_index("controller", new.metadata.uid),
-                *self._pods.by_index("controller", f"none in {new.metadata.namespace}"),
+                *self._pods.by_index("daemon set", new.key),
+                *self._pods.by_index("daemon set", f"none in {new.metadata.namespace}"),
             )
             books = Books(Ledger(new, self._pods, self._nodes, known), History(self._client, self._revisions))
             self._books[new.key] = self._by_uid[new.metadata.uid] = books
@@ -125,7 +125,7 @@ class DaemonSetController:
                 self._queue.add(books.key)
 
     def _concerned(self, old: Pod | None, new: Pod | None) -> Iterable[Books]:
-        """The DaemonSets that manage or managed this pod; for one that nobody manages, all of its namespace."""
+        """The DaemonSets that manage or managed this pod, or bear its manager's name; all of its namespace if it has none."""
         owners = []
         for pod in (old, new):
             if pod is None:
@@ -135,6 +135,8 @@ class DaemonSetController:
                 namespace = pod.metadata.namespace
                 return [one for one in self._books.values() if one.ledger.ds.metadata.namespace == namespace]
             books = self._by_uid.get(owner.uid)
+            if books is None and owner.is_daemon_set:
+                books = self._books.get(f"{pod.metadata.namespace}/{owner.name}")
             if books is not None and books not in owners:
                 owners.append(books)
         return owners
@@ -179,7 +181,7 @@ class DaemonSetController:
         self.syncs += 1
         await self._read(ledger)
         if ledger.strays:
-            await claim(self._client, ds, PODS, list(ledger.strays.values()))
+            await claim(self._client, ds, PODS, list(ledger.strays.values()), ledger.claimed)
         if ledger.history_stale:
             ledger.history_stale = False
             try:
@@ -251,13 +253,13 @@ class DaemonSetController:
         return created + deleted
 
     async def _create_all(self, books: Books, creations: Sequence[Creation]) -> list[ApiError]:
-        """Slow start: if the first pod is refused (a quota, a webhook), the other 249 need not be."""
+        """Slow start: if the first pod is refused (a quota, a webhook, a namespace that ends), the other 249 need not be."""
         done, size = 0, 1
         while done < len(creations):
             batch = creations[done : done + size]
             errors = await _all(self._create(books, creation.node) for creation in batch)
             if errors:
-                return errors
+                return [error for error in errors if not _namespace_terminating(error)]
             done, size = done + len(batch), size * 2
         return []
 
@@ -268,9 +270,8 @@ class DaemonSetController:
         try:
             made = await self._client.create(PODS, books.mould.pod_for(node), namespace, view=_Written)
         except ApiError as error:
-            if _namespace_terminating(error):
-                return
-            self._tell(ds, "Warning", "FailedCreate", f"Error creating: {error}")
+            if not _namespace_terminating(error):
+                self._tell(ds, "Warning", "FailedCreate", f"Error creating: {error}")
             if error.code >= 500:
                 await self._outcome_unknown(ledger, node)
             raise
@@ -369,8 +370,16 @@ async def _all(calls: Iterable[Awaitable[None]]) -> list[ApiError]:
     return errors
 
 
-def _controller_terms(one: Pod | ControllerRevision) -> tuple[str]:
-    """The uid of what manages an object; of those that nobody manages, their namespace."""
+def _daemon_set_terms(pod: Pod) -> tuple[str, ...]:
+    """The key of the DaemonSet that manages a pod, this one or one before it; of those that nobody manages, their namespace."""
+    owner, namespace = pod.metadata.controller, pod.metadata.namespace
+    if owner is None:
+        return (f"none in {namespace}",)
+    return (f"{namespace}/{owner.name}",) if owner.is_daemon_set else ()
+
+
+def _controller_terms(one: ControllerRevision) -> tuple[str]:
+    """The uid of what manages a revision; of those that nobody manages, their namespace."""
     owner = one.metadata.controller
     return (owner.uid if owner else f"none in {one.metadata.namespace}",)
 

@@ -1,7 +1,13 @@
 """Who owns whom: every stored object's uid, its owners and its dependents, from views of metadata alone.
 
-An event costs what the object's own references cost, whatever the size of the graph. Owners that were seen to go are
-remembered for a while, so that their dependents need not ask the API each.
+In come the objects as they come, change and go; out go the uids that must be looked at for it. An event costs what the
+object's own references cost, whatever the size of the graph: how many dependents block an owner is counted, not looked up, and
+an owner that waits is looked at when the last of them has gone. Only the beginning of an owner's deletion costs as much as the
+owner has dependents.
+
+Owners that were seen to go, or that the API said are not there, are remembered for a while, so that their dependents need not
+ask the API each. What the API said is remembered by everything that was asked, since a reference may name a uid that exists
+with a name, kind or namespace that it does not have.
 """
 
 from __future__ import annotations
@@ -40,6 +46,16 @@ class Thing(View):
     metadata: Meta = msgspec.field(default_factory=Meta)
 
 
+class Owner(NamedTuple):
+    """An owner as a dependent names it: where it looks for it, and what it takes it for."""
+
+    namespace: str
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+
+
 class Item(NamedTuple):
     """One object of the graph."""
 
@@ -59,9 +75,20 @@ class Item(NamedTuple):
     def leaves_orphans(self) -> bool:
         return self.deleting and ORPHAN in self.meta.finalizers
 
-    def blocks(self, owner: str) -> bool:
-        """Whether the owner with this uid may not go before this object."""
-        return any(each.uid == owner and each.block_owner_deletion for each in self.meta.owner_references)
+    @property
+    def blocked(self) -> list[str]:
+        """The uids of the owners that may not go before this object."""
+        return [each.uid for each in self.meta.owner_references if each.block_owner_deletion]
+
+    def is_named_by(self, reference: OwnerReference) -> bool:
+        """Whether the reference has its kind and name right, not just its uid."""
+        resource = self.resource
+        named = (reference.api_version, reference.kind, reference.name)
+        return named == (resource.api_version, resource.kind, self.meta.name)
+
+    def is_out_of_reach_of(self, dependent: Item) -> bool:
+        """Whether it stands in a namespace, and the dependent does not stand there."""
+        return self.meta.namespace not in ("", dependent.meta.namespace)
 
 
 class Graph:
@@ -70,7 +97,8 @@ class Graph:
     def __init__(self) -> None:
         self._items: dict[str, Item] = {}
         self._dependents: dict[str, dict[str, None]] = {}
-        self._gone: dict[str, None] = {}
+        self._blocking: dict[str, int] = {}
+        self._gone: dict[str | Owner, None] = {}
 
     def get(self, uid: str) -> Item | None:
         return self._items.get(uid)
@@ -82,47 +110,79 @@ class Graph:
     def has_dependents(self, uid: str) -> bool:
         return uid in self._dependents
 
-    def is_gone(self, uid: str) -> bool:
-        """Whether the object with this uid was seen to go; uids never come again."""
-        return uid in self._gone
+    def is_blocked(self, uid: str) -> bool:
+        """Whether the owner with this uid may not go before one of its dependents."""
+        return uid in self._blocking
 
-    def remember_gone(self, uid: str) -> None:
-        self._gone[uid] = None
+    def waits_for_itself(self, item: Item) -> bool:
+        """Whether it waits for what waits for it, so that neither would ever go."""
+        seen: set[str] = set()
+        ahead = item.blocked
+        while ahead:
+            uid = ahead.pop()
+            owner = self._items.get(uid)
+            if uid in seen or owner is None or not owner.waits_for_dependents:
+                continue
+            if uid == item.meta.uid:
+                return True
+            seen.add(uid)
+            ahead += owner.blocked
+        return False
+
+    def is_gone(self, owner: Owner) -> bool:
+        """Whether this owner was seen to go (uids never come again), or was not there when it was asked for."""
+        return owner.uid in self._gone or owner in self._gone
+
+    def remember_gone(self, owner: str | Owner) -> None:
+        self._gone[owner] = None
         if len(self._gone) > GONE:
             del self._gone[next(iter(self._gone))]
 
     def put(self, resource: Resource, old: Meta | None, new: Meta) -> Iterable[str]:
         """Files an object that came or changed; gives the uids that must be looked at for it."""
-        self._items[new.uid] = Item(resource, new)
-        if old is None or old.owner_references != new.owner_references:
-            return self._relink(old, new)
-        begins = new.deletion_timestamp is not None and (
-            old.deletion_timestamp is None or old.finalizers != new.finalizers
-        )
-        return (new.uid,) if begins else ()
+        before = Item(resource, old) if old is not None else None
+        after = self._items[new.uid] = Item(resource, new)
+        affected: list[str] = []
+        if before is None or before.meta.owner_references != new.owner_references:
+            affected += self._relink(before, after)
+        if after.deleting and (before is None or not before.deleting or before.meta.finalizers != new.finalizers):
+            if after.waits_for_dependents:
+                affected += self._dependents.get(new.uid, ())
+            affected.append(new.uid)
+        return affected
 
-    def drop(self, meta: Meta) -> Iterable[str]:
+    def drop(self, resource: Resource, meta: Meta) -> Iterable[str]:
         """Forgets an object that is gone; its dependents must be looked at, and the owners that waited for it."""
         self._items.pop(meta.uid, None)
-        self.remember_gone(meta.uid)
-        for reference in meta.owner_references:
-            self._unlink(reference.uid, meta.uid)
-        waiting = [each.uid for each in meta.owner_references if self._waits(each.uid)]
-        return [*self._dependents.get(meta.uid, ()), *waiting]
+        dependents = list(self._dependents.get(meta.uid, ()))
+        if dependents:
+            self.remember_gone(meta.uid)
+        return [*dependents, *self._relink(Item(resource, meta), None)]
 
-    def _relink(self, old: Meta | None, new: Meta) -> Iterable[str]:
-        before = {each.uid for each in old.owner_references} if old is not None else set()
-        after = {each.uid for each in new.owner_references}
-        for uid in before - after:
-            self._unlink(uid, new.uid)
-        for uid in after:
-            self._dependents.setdefault(uid, {})[new.uid] = None
-        # A former owner, or one that this object blocks no longer, may now be able to go.
-        waiting = sorted(uid for uid in before | after if self._waits(uid))
-        needs_look = new.deletion_timestamp is not None or any(
-            (owner := self._items.get(uid)) is None or owner.deleting for uid in after
-        )
-        return [*waiting, new.uid] if needs_look else waiting
+    def _relink(self, before: Item | None, after: Item | None) -> list[str]:
+        """Replaces an object's references; gives the owners that can go now, and the object if it must be looked at."""
+        old = before.meta.owner_references if before is not None else []
+        new = after.meta.owner_references if after is not None else []
+        if after is not None:
+            for reference in new:
+                self._dependents.setdefault(reference.uid, {})[after.meta.uid] = None
+            self._count(after.blocked, 1)
+        if before is not None:
+            self._count(before.blocked, -1)
+            for uid in {each.uid for each in old} - {each.uid for each in new}:
+                self._unlink(uid, before.meta.uid)
+        affected = [uid for uid in {each.uid: None for each in old} if self._released(uid)]
+        # An owner that leaves orphans behind must hear of a late one.
+        affected += [each.uid for each in new if (owner := self._items.get(each.uid)) and owner.leaves_orphans]
+        if after is not None and (after.deleting or any(self._doubtful(after, reference) for reference in new)):
+            affected.append(after.meta.uid)
+        return affected
+
+    def _count(self, owners: Iterable[str], more: int) -> None:
+        for uid in owners:
+            self._blocking[uid] = self._blocking.get(uid, 0) + more
+            if not self._blocking[uid]:
+                del self._blocking[uid]
 
     def _unlink(self, owner: str, dependent: str) -> None:
         dependents = self._dependents.get(owner)
@@ -131,6 +191,18 @@ class Graph:
             if not dependents:
                 del self._dependents[owner]
 
-    def _waits(self, uid: str) -> bool:
+    def _released(self, uid: str) -> bool:
+        """Whether an owner that has been waiting need not wait any longer."""
         item = self._items.get(uid)
-        return item is not None and (item.waits_for_dependents or item.leaves_orphans)
+        if item is None:
+            return False
+        if item.leaves_orphans:
+            return uid not in self._dependents
+        return item.waits_for_dependents and uid not in self._blocking
+
+    def _doubtful(self, item: Item, reference: OwnerReference) -> bool:
+        """Whether a reference is to something that is not known to be there, and to stay."""
+        owner = self._items.get(reference.uid)
+        if owner is None or owner.deleting:
+            return True
+        return owner.is_out_of_reach_of(item) or not owner.is_named_by(reference)

@@ -1,8 +1,9 @@
 """Collects garbage: watches the metadata of everything stored and carries out what `plan` decides.
 
-Nothing is deleted because something was merely not seen: an owner that is missing from the graph is asked for by name, and
-the answer's uid decides, unless it was seen to go. Deletions carry the uid and resourceVersion they were decided on, so an
-object that found a new owner meanwhile stays. Events are not collected; they expire.
+Nothing is deleted because something was merely not seen: an owner that is missing from the graph, or that is not what the
+reference says, is asked for by name, and the answer's uid decides, unless it was seen to go. Deletions carry the uid and
+resourceVersion they were decided on, so an object that found a new owner meanwhile stays. Events are not collected: they
+expire.
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ from everynode.api.core_v1 import ObjectReference
 from everynode.api.scheme import EVENTS, RESOURCES, Resource
 from everynode.api.status import ApiError
 from everynode.client.client import Client
-from everynode.controllers.garbage.observe import Graph, Item, OwnerReference, Thing
+from everynode.controllers.garbage.observe import Graph, Item, Owner, OwnerReference, Thing
 from everynode.controllers.garbage.plan import (
     Action,
-    Await,
     Delete,
     DropReferences,
     Orphan,
@@ -36,6 +36,10 @@ from everynode.reconcile.runner import Runner
 
 # Objects worked on at once, as Kubernetes' --concurrent-gc-syncs.
 WORKERS = 20
+# Dependents that one owner lets go of at once.
+ORPHANS_AT_ONCE = 50
+# Seconds until an owner that the API shows and no informer does is asked for again.
+UNSEEN = 30.0
 
 
 class GarbageCollector:
@@ -65,7 +69,7 @@ class GarbageCollector:
             affected = self._graph.put(resource, old.metadata if old is not None else None, new.metadata)
         else:
             assert old is not None
-            affected = self._graph.drop(old.metadata)
+            affected = self._graph.drop(resource, old.metadata)
         for uid in affected:
             self._queue.add(uid)
 
@@ -75,10 +79,10 @@ class GarbageCollector:
             return
         action: Action
         if item.deleting:
-            action = plan_deleting(item, self._graph.dependents(uid))
+            action = plan_deleting(item, self._graph)
         elif item.meta.owner_references:
             owners = [(each, await self._state_of(item, each)) for each in item.meta.owner_references]
-            action = plan_owned(item, owners, self._graph.dependents(uid))
+            action = plan_owned(item, owners, self._graph.has_dependents(uid))
         else:
             return
         try:
@@ -89,31 +93,35 @@ class GarbageCollector:
 
     async def _state_of(self, item: Item, reference: OwnerReference) -> OwnerState:
         """What an owner reference points to, from the graph or, where it is silent, from the API."""
-        resource = scheme.of_kind(reference.api_version, reference.kind)
-        if resource is None or "get" not in resource.verbs:
-            return OwnerState.LIVE
-        if resource.namespaced and not item.meta.namespace:
-            self._tell_wrong_namespace(item, reference)
-            return OwnerState.LIVE
         owner = self._graph.get(reference.uid)
-        if owner is not None:
-            if owner.meta.namespace not in ("", item.meta.namespace):
-                self._tell_wrong_namespace(item, reference)
-                return OwnerState.GONE
-            return OwnerState.WAITING if owner.waits_for_dependents else OwnerState.LIVE
-        if self._graph.is_gone(reference.uid):
-            return OwnerState.GONE
+        if owner is not None and owner.is_out_of_reach_of(item):
+            self._tell_wrong_namespace(item, reference)
+        resource = scheme.of_kind(reference.api_version, reference.kind)
+        if resource is None or "get" not in resource.verbs or (resource.namespaced and not item.meta.namespace):
+            return OwnerState.UNKNOWN
+        if owner is not None and owner.is_named_by(reference) and not owner.is_out_of_reach_of(item):
+            return _state(owner)
         namespace = item.meta.namespace if resource.namespaced else ""
+        named = Owner(namespace, reference.api_version, reference.kind, reference.name, reference.uid)
+        if self._graph.is_gone(named):
+            return OwnerState.GONE
+        found = await self._ask(resource, named)
+        if found.metadata.uid != reference.uid:
+            self._graph.remember_gone(named)
+            return OwnerState.GONE
+        if owner is None:
+            # Should it come and go between two lists, no event will ever tell.
+            self._queue.add_after(item.meta.uid, UNSEEN)
+        return _state(Item(resource, found.metadata))
+
+    async def _ask(self, resource: Resource, owner: Owner) -> Thing:
+        """What stands under the owner's name now; nothing if there is nothing."""
         try:
-            found = await self._client.get(resource, reference.name, namespace, view=Thing)
+            return await self._client.get(resource, owner.name, owner.namespace, view=Thing)
         except ApiError as error:
             if error.code != 404:
                 raise
-            found = Thing()
-        if found.metadata.uid != reference.uid:
-            self._graph.remember_gone(reference.uid)
-            return OwnerState.GONE
-        return OwnerState.WAITING if Item(resource, found.metadata).waits_for_dependents else OwnerState.LIVE
+            return Thing()
 
     async def _carry_out(self, item: Item, action: Action) -> None:
         meta = item.meta
@@ -134,16 +142,14 @@ class GarbageCollector:
             case Unblock():
                 freed = [{"uid": each.uid, "blockOwnerDeletion": False} for each in meta.owner_references]
                 await self._patch(item, {"ownerReferences": freed})
-                self._queue.add(meta.uid)
             case Release(finalizer):
                 rest = [each for each in meta.finalizers if each != finalizer]
                 change = {"metadata": {"resourceVersion": meta.resource_version, "finalizers": rest}}
                 await self._client.patch(item.resource, meta.name, change, meta.namespace)
-            case Await(dependents):
-                for uid in dependents:
-                    self._queue.add(uid)
             case Orphan(dependents):
-                await asyncio.gather(*(self._drop_references(each, (meta.uid,)) for each in dependents))
+                for start in range(0, len(dependents), ORPHANS_AT_ONCE):
+                    some = dependents[start : start + ORPHANS_AT_ONCE]
+                    await asyncio.gather(*(self._drop_references(each, (meta.uid,)) for each in some))
 
     async def _drop_references(self, item: Item, owners: tuple[str, ...]) -> None:
         """Takes the references to these owners away; the rest of the list stays whatever it has become."""
@@ -171,3 +177,7 @@ class GarbageCollector:
         )
         message = f'ownerRef {identity} does not exist in namespace "{item.meta.namespace}"'
         self._recorder.event(regarding, "Warning", "OwnerRefInvalidNamespace", message)
+
+
+def _state(owner: Item) -> OwnerState:
+    return OwnerState.WAITING if owner.waits_for_dependents else OwnerState.LIVE

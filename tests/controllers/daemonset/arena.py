@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -33,10 +33,11 @@ from everynode.reconcile.recorder import Recorder
 from everynode.store.memory import memory_store
 from everynode.values.timestamps import seconds_text
 from everynode.wire.message import Handler, Peer, Request, Response
-from tests.virtual_time import LoopClock
+from tests.virtual_time import LoopClock, virtually
 
 NS = "default"
 Json = dict[str, Any]
+Scenario = Callable[["Arena"], Coroutine[Any, Any, None]]
 
 
 class Wire:
@@ -260,3 +261,20 @@ async def arena(nodes: int = 0) -> AsyncIterator[Arena]:
     finally:
         await here.stop()
         await here.store.close()
+
+
+def played(nodes: int) -> Callable[[Scenario], Callable[[], None]]:
+    """A scenario in a cluster of this many nodes, in virtual time."""
+
+    def decorate(scenario: Scenario) -> Callable[[], None]:
+        async def main() -> None:
+            async with arena(nodes) as here:
+                await scenario(here)
+
+        def test() -> None:
+            virtually(main())
+
+        test.__name__, test.__doc__ = scenario.__name__, scenario.__doc__
+        return test
+
+    return decorate

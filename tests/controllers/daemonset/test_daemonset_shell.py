@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import pytest
 
 from everynode.api.scheme import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS
 from everynode.api.status import ApiError
 from everynode.wire.message import Request, Response
-from tests.controllers.daemonset.arena import NS, Arena, arena, hash_of, image, target
+from tests.controllers.daemonset.arena import NS, Arena, arena, hash_of, image, played, target
 from tests.virtual_time import virtually
 
-Scenario = Callable[[Arena], Coroutine[Any, Any, None]]
 SURGE = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
-
-
-def played(nodes: int) -> Callable[[Scenario], Callable[[], None]]:
-    """A scenario in a cluster of this many nodes, in virtual time."""
-
-    def decorate(scenario: Scenario) -> Callable[[], None]:
-        async def main() -> None:
-            async with arena(nodes) as here:
-                await scenario(here)
-
-        def test() -> None:
-            virtually(main())
-
-        test.__name__, test.__doc__ = scenario.__name__, scenario.__doc__
-        return test
-
-    return decorate
 
 
 @played(3)
@@ -450,7 +430,7 @@ async def test_creations_start_slowly_and_stop_at_the_first_refusal(here: Arena)
     assert len(await here.pods()) == 9
 
 
-@played(2)
+@played(9)
 async def test_a_namespace_that_ends_makes_no_noise(here: Arena) -> None:
     def refuse(request: Request) -> Response | None:
         message = "pods is forbidden: unable to create new content in namespace default because it is being terminated"
@@ -459,6 +439,8 @@ async def test_a_namespace_that_ends_makes_no_noise(here: Arena) -> None:
     here.wire.refuse = refuse
     await here.create()
     assert not any("FailedCreate" in event for event in await here.events())
+    # Nor is every node tried when the first has been refused.
+    assert here.wire.requests.count("POST /namespaces/default/pods") <= here.controller.syncs <= 3
 
 
 @played(1)
@@ -616,8 +598,8 @@ async def test_a_daemon_set_made_again_under_its_name_starts_afresh(here: Arena)
     pod = (await here.pods())[0]
     await here.client.delete(DAEMON_SETS, "ds", NS)
     await here.create(image="app:2")
-    # The old pod is still its former owner's, whom the garbage collector mourns.
-    assert len(await here.pods()) == 2
+    # The old pod is still its former owner's, whom the garbage collector mourns, and holds the node until it has gone.
+    assert await here.pods() == [pod]
     await here.end(pod)
     await here.roll_out()
     assert [image(one) for one in await here.pods()] == ["app:2"]
