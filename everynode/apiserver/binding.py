@@ -46,6 +46,8 @@ async def bind(writer: Writer, call: Call) -> Response:
         parts.spec = splice.with_member(parts.spec, "nodeName", wanted.target.name)
         told = _status.decode(parts.status)
         scheduled = PodCondition(type="PodScheduled", status="True", last_transition_time=writer.now())
+        # What was promised to it is settled now.
+        told.nominated_node_name = ""
         told.conditions = [*(each for each in told.conditions if each.type != "PodScheduled"), scheduled]
         parts.status = splice.raw(told)
         try:

@@ -12,7 +12,7 @@ them in a view of its own; the generated API structs name their attributes alike
     views.py      PodSpec, Node, Taint, Toleration, ...: the fields that decide
     taints.py     tolerates(), untolerated()
     affinity.py   Requirements.of(pod_spec).refuse(node); pinned_node(pod_spec)
-    resources.py  requests_of(pod_spec), Room.of(node): .add(pod_spec) .remove(pod_spec) .refuse(requests)
+    resources.py  requests_of(pod_spec); Room.of(node), its add, remove and refuse, and beside() to ask what if
     ports.py      host_ports_of(pod_spec), HostPorts
     node.py       Demand.of(pod_spec) and filter_node(demand, node, room): all of it, in the scheduler's order
 

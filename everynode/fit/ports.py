@@ -47,6 +47,12 @@ class HostPorts:
     def __init__(self) -> None:
         self._claims: dict[tuple[str, int], dict[str, int]] = {}
 
+    def copy(self) -> HostPorts:
+        """The same claims, to be changed apart."""
+        other = HostPorts()
+        other._claims = {port: dict(addresses) for port, addresses in self._claims.items()}
+        return other
+
     def take(self, ports: Iterable[HostPort]) -> None:
         for protocol, port, address in ports:
             addresses = self._claims.setdefault((protocol, port), {})

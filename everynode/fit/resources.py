@@ -10,7 +10,7 @@ for cpu, memory and huge pages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from everynode.fit.ports import HostPorts, host_ports_of
@@ -97,6 +97,16 @@ class Room:
         for resource, wanted in requests_of(spec).items():
             self.used[resource] = self.used.get(resource, 0) - wanted
         self.ports.release(host_ports_of(spec))
+
+    def beside(self, more: Iterable[AnyPodSpec], without: Iterable[AnyPodSpec] = ()) -> Room:
+        """What would be left with the pods `more` here too and those `without` gone. This one stays as it is."""
+        room = Room(self.allocatable)
+        room.used, room.pods, room.ports = dict(self.used), self.pods, self.ports.copy()
+        for spec in without:
+            room.remove(spec)
+        for spec in more:
+            room.add(spec)
+        return room
 
     def refuse(self, requests: Mapping[str, int] = _NONE) -> list[Unfit]:
         """Every resource that one more pod with these requests would find short, cpu and memory first."""

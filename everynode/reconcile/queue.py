@@ -5,23 +5,39 @@ waits; whoever took a key says `done` when finished. A key added while it is bei
 worker always sees what it was added for, and ten changes that come while it works cost one more round, not ten.
 
 Delays are timers of the running loop. Of two delays of one key the earlier counts.
+
+Ready keys are served in the order in which they came, unless the queue is given another `line` to stand them in.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from math import inf
+from typing import Protocol
 
 # Seconds before the first retry of a key and the longest wait between retries (client-go's controllers).
 FIRST_DELAY, LONGEST_DELAY = 0.005, 1000.0
 
 
+class Line(Protocol):
+    """Where ready keys stand: who is served next is its own affair. A deque is one."""
+
+    def append(self, key: str, /) -> None: ...
+
+    def popleft(self) -> str: ...
+
+    def __len__(self) -> int: ...
+
+
 class Queue:
     """A work queue with client-go's rules; used from one event loop."""
 
-    def __init__(self, *, first_delay: float = FIRST_DELAY, longest_delay: float = LONGEST_DELAY) -> None:
+    def __init__(
+        self, *, first_delay: float = FIRST_DELAY, longest_delay: float = LONGEST_DELAY, line: Line | None = None
+    ) -> None:
         self._first_delay, self._longest_delay = first_delay, longest_delay
-        self._ready: deque[str] = deque()
+        self._ready: Line = deque() if line is None else line
         self._dirty: set[str] = set()
         self._working: set[str] = set()
         self._delayed: dict[str, asyncio.TimerHandle] = {}
@@ -60,12 +76,12 @@ class Queue:
             waiting.cancel()
         self._delayed[key] = loop.call_at(when, self._due, key)
 
-    def add_rate_limited(self, key: str) -> None:
-        """The key failed: it comes again after a delay that doubles with each failure, until `forget`."""
+    def add_rate_limited(self, key: str, at_most: float = inf) -> None:
+        """The key failed: it comes again after a delay that doubles with each failure, until `forget`; `at_most` so many seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         # Past 60 doublings the power itself would be absurd; the longest delay has long been reached.
-        self.add_after(key, min(self._first_delay * 2 ** min(failures, 60), self._longest_delay))
+        self.add_after(key, min(self._first_delay * 2 ** min(failures, 60), self._longest_delay, at_most))
 
     def forget(self, key: str) -> None:
         """The key succeeded, or is not to be tried again: its failures no longer count."""

@@ -2,17 +2,21 @@
 
 Pods are read twice, each time with just what is needed. The few that wait for a node are a view with everything that
 decides (`PendingPod`); they leave that view as they are bound. All pods are a light view (`PlacedPod`) from which comes the
-account; what a pod takes of its node is interned there, so the pods of one DaemonSet share it.
+account; what a pod takes of its node, and its priority there, is interned, so the pods of one DaemonSet share it.
 
 The account charges a pod from the moment it is decided where it goes, before the API has heard of it (*assumed*), and
-until it has ended or is gone. An event costs O(1).
+until it has ended or is gone. Beside that it remembers which waiting pods are *nominated*: others were told to leave a node
+for them, so the room is promised. An event costs O(1).
+
+What else matters of a pod that may have to give way (`Occupant`) is read from the API when it comes to that, and never kept.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -52,6 +56,7 @@ class PendingSpec(fit.PodSpec):
     affinity: PreferringAffinity | None = None
     scheduler_name: str = ""
     scheduling_gates: list[Gate] = []
+    priority: int = 0
     preemption_policy: str | None = None
 
 
@@ -65,6 +70,7 @@ class PodCondition(View):
 
 class PendingStatus(View):
     conditions: list[PodCondition] = []
+    nominated_node_name: str = ""
 
 
 class PendingPod(View):
@@ -75,6 +81,12 @@ class PendingPod(View):
     status: PendingStatus = msgspec.field(default_factory=PendingStatus)
 
 
+class Taken(fit.PodSpec):
+    """What a pod takes of its node, and how important it is there."""
+
+    priority: int = 0
+
+
 class _Taken(View):
     """The fields of a spec that say what the pod takes of its node."""
 
@@ -82,18 +94,19 @@ class _Taken(View):
     init_containers: list[fit.Container] = []
     overhead: dict[str, fit.Quantity] = {}
     resources: fit.Resources | None = None
+    priority: int = 0
 
 
 class PlacedSpec(_Taken):
     """The node of a pod and what it takes there (`taken`, shared with every pod that takes the same)."""
 
     node_name: str = ""
-    taken: fit.PodSpec = msgspec.field(default_factory=fit.PodSpec, name="everynode.dev/taken")
+    taken: Taken = msgspec.field(default_factory=Taken, name="everynode.dev/taken")
 
     def __post_init__(self) -> None:
-        own = _Taken(self.containers, self.init_containers, self.overhead, self.resources)
+        own = _Taken(self.containers, self.init_containers, self.overhead, self.resources, self.priority)
         self.taken = _interned(msgspec.json.encode(own))
-        self.containers, self.init_containers, self.overhead, self.resources = [], [], {}, None
+        self.containers, self.init_containers, self.overhead, self.resources, self.priority = [], [], {}, None, 0
 
 
 class PlacedStatus(View):
@@ -112,6 +125,39 @@ class PlacedPod(View):
         return bool(self.spec.node_name) and self.status.phase not in ENDED
 
 
+class OccupantMeta(PodMeta):
+    labels: dict[str, str] = {}
+
+
+class OccupantStatus(View):
+    start_time: str | None = None
+    conditions: list[PodCondition] = []
+
+
+class Occupant(View):
+    """A pod on a node, as it is read when it may have to give way."""
+
+    metadata: OccupantMeta = msgspec.field(default_factory=OccupantMeta)
+    status: OccupantStatus = msgspec.field(default_factory=OccupantStatus)
+
+
+class BudgetSpec(View):
+    selector: dict[str, Any] | None = None
+
+
+class BudgetStatus(View):
+    disruptions_allowed: int = 0
+    disrupted_pods: dict[str, Any] = {}
+
+
+class Budget(View):
+    """A PodDisruptionBudget: whom it protects, how many of them may go now, and who is on the way already."""
+
+    metadata: Identity = msgspec.field(default_factory=Identity)
+    spec: BudgetSpec = msgspec.field(default_factory=BudgetSpec)
+    status: BudgetStatus = msgspec.field(default_factory=BudgetStatus)
+
+
 class NodeMeta(fit.NodeMeta):
     namespace: str = ""
     uid: str = ""
@@ -125,20 +171,25 @@ class Node(fit.Node):
 
 
 @functools.lru_cache(maxsize=4096)
-def _interned(taken: bytes) -> fit.PodSpec:
-    return msgspec.json.decode(taken, type=fit.PodSpec)
+def _interned(taken: bytes) -> Taken:
+    return msgspec.json.decode(taken, type=Taken)
+
+
+_NOBODY: Mapping[str, PendingPod] = MappingProxyType({})
 
 
 class NodeRoom(NamedTuple):
-    """A node and what is left on it."""
+    """A node, what is left on it, what the pods that are charged to it take, and the pods nominated for it; both by uid."""
 
     node: Node
     room: Room
+    pods: Mapping[str, Taken]
+    nominated: Mapping[str, PendingPod] = _NOBODY
 
 
 class _Charge(NamedTuple):
     node: str
-    taken: fit.PodSpec
+    taken: Taken
 
 
 class Account:
@@ -147,7 +198,9 @@ class Account:
     def __init__(self) -> None:
         self._rooms: dict[str, NodeRoom] = {}
         self._charges: dict[str, _Charge] = {}
-        self._on_node: dict[str, dict[str, fit.PodSpec]] = {}
+        self._on_node: dict[str, dict[str, Taken]] = {}
+        self._nominations: dict[str, str] = {}
+        self._nominated: dict[str, dict[str, PendingPod]] = {}
 
     @property
     def nodes(self) -> Mapping[str, NodeRoom]:
@@ -161,23 +214,24 @@ class Account:
             same_size = known.node.status == node.status
             if not same_size:
                 known.room.resize(node)
-            self._rooms[name] = NodeRoom(node, known.room)
+            self._rooms[name] = known._replace(node=node)
             same_labels = known.node.metadata.labels == node.metadata.labels
             return not (same_size and same_labels and known.node.spec == node.spec)
-        room = Room.of(node)
-        for taken in self._on_node.get(name, {}).values():
+        room, pods = Room.of(node), self._on_node.setdefault(name, {})
+        for taken in pods.values():
             room.add(taken)
-        self._rooms[name] = NodeRoom(node, room)
+        self._rooms[name] = NodeRoom(node, room, pods, self._nominated.get(name, _NOBODY))
         return True
 
     def drop_node(self, name: str) -> None:
         self._rooms.pop(name, None)
+        self._forget_if_empty(name)
 
     def holds(self, uid: str) -> bool:
         """Whether this pod is charged to some node."""
         return uid in self._charges
 
-    def charge(self, uid: str, node: str, taken: fit.PodSpec) -> None:
+    def charge(self, uid: str, node: str, taken: Taken) -> None:
         """The pod is, or is about to be, on the node."""
         charge = self._charges.get(uid)
         if charge is not None:
@@ -194,10 +248,39 @@ class Account:
         charge = self._charges.pop(uid, None)
         if charge is None:
             return ""
-        on_node = self._on_node[charge.node]
-        del on_node[uid]
-        if not on_node:
-            del self._on_node[charge.node]
+        del self._on_node[charge.node][uid]
         if charge.node in self._rooms:
             self._rooms[charge.node].room.remove(charge.taken)
+        else:
+            self._forget_if_empty(charge.node)
         return charge.node
+
+    def nomination(self, uid: str) -> str:
+        """The node that has room promised to this pod, or ""."""
+        return self._nominations.get(uid, "")
+
+    def nominate(self, pod: PendingPod, node: str) -> None:
+        """Room on this node, and no other, is promised to the pod."""
+        uid = pod.metadata.uid
+        self.withdraw(uid)
+        self._nominations[uid] = node
+        self._nominated.setdefault(node, {})[uid] = pod
+        self._show_nominated(node)
+
+    def withdraw(self, uid: str) -> str:
+        """Nothing is promised to the pod any more; gives the node on which something was, or ""."""
+        node = self._nominations.pop(uid, "")
+        if node:
+            del self._nominated[node][uid]
+            if not self._nominated[node]:
+                del self._nominated[node]
+            self._show_nominated(node)
+        return node
+
+    def _show_nominated(self, node: str) -> None:
+        if node in self._rooms:
+            self._rooms[node] = self._rooms[node]._replace(nominated=self._nominated.get(node, _NOBODY))
+
+    def _forget_if_empty(self, node: str) -> None:
+        if not self._on_node.get(node, True):
+            del self._on_node[node]

@@ -4,8 +4,11 @@ A pod whose required affinity names its nodes (a daemon pod names one) costs as 
 of the fleet. Any other pod looks at every node and takes, of those that fit, the one with no unwelcome PreferNoSchedule taint,
 the most weight of its preferred affinity and the smallest share in use, in this order; names break ties.
 
+Room that is promised to a waiting pod (nominated, see `preempt`) is not for those of the same or a lower priority; and a pod
+that is nominated itself goes to that node if it fits there, whatever the others would offer.
+
 The sentence is the Kubernetes scheduler's (framework.FitError): how many of all nodes refused for which reason, reasons
-sorted as text, then what preemption would have to say. Nobody is preempted yet, so it says that it found no victims.
+sorted as text. What preemption has to say follows it.
 """
 
 from __future__ import annotations
@@ -17,16 +20,14 @@ from dataclasses import dataclass
 from everynode.fit.affinity import NAME_FIELD, Requirements
 from everynode.fit.node import Demand, filter_node
 from everynode.fit.reasons import Unfit
+from everynode.fit.resources import Room
 from everynode.fit.taints import untolerated
 from everynode.fit.views import NodeSelectorTerm
-from everynode.scheduler.observe import NodeRoom, PendingPod, PendingSpec
+from everynode.scheduler.observe import NodeRoom, PendingPod, PendingSpec, Taken
 
 NO_NODES = "no nodes available to schedule pods"
 CONFLICTING_TERMS = "pod affinity terms conflict"
 NOT_NAMED = "node(s) didn't satisfy plugin(s) [NodeAffinity]"
-NOT_HELPFUL = "Preemption is not helpful for scheduling"
-NO_VICTIMS = "No preemption victims found for incoming pod"
-NEVER_PREEMPTS = "not eligible due to preemptionPolicy=Never."
 
 _PREFER_NO_SCHEDULE = frozenset(("PreferNoSchedule",))
 
@@ -40,10 +41,11 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Unplaced:
-    """No node will do: why, and which nodes could come to do so (None: any)."""
+    """No node will do: why, which nodes could come to do so (None: any), and why each node that was asked refused."""
 
     message: str
     waits_for: frozenset[str] | None
+    refusals: Mapping[str, tuple[Unfit, ...]]
 
 
 def wanted(pod: PendingPod) -> bool:
@@ -56,30 +58,51 @@ def wanted(pod: PendingPod) -> bool:
     )
 
 
-def plan(pod: PendingPod, nodes: Mapping[str, NodeRoom]) -> Placed | Unplaced:
-    """Where the pod goes, given every node and the room on it."""
+def plan(pod: PendingPod, nodes: Mapping[str, NodeRoom], nominated: str = "") -> Placed | Unplaced:
+    """Where the pod goes, given every node and the room on it, and the node it is nominated for, if any."""
     demand = Demand.of(pod.spec)
     named = named_nodes(demand.requirements.terms or ())
     if not nodes:
-        return Unplaced(NO_NODES, named)
+        return Unplaced(NO_NODES, named, {})
     if named is not None and not named:
-        return Unplaced(_message(pod, len(nodes), CONFLICTING_TERMS, [], ""), named)
+        return Unplaced(f"0/{len(nodes)} nodes are available: {CONFLICTING_TERMS}.", named, {})
+    if nominated in nodes and not refuse(pod, demand, nodes[nominated]):
+        return Placed(nominated)
     asked = nodes.values() if named is None else [nodes[name] for name in sorted(named) if name in nodes]
-    refusals: list[tuple[Unfit, ...]] = []
+    refusals: dict[str, tuple[Unfit, ...]] = {}
     fitting: list[NodeRoom] = []
     for candidate in asked:
-        refusal = filter_node(demand, candidate.node, candidate.room)
+        refusal = refuse(pod, demand, candidate)
         if refusal:
-            refusals.append(refusal)
+            refusals[candidate.node.metadata.name] = refusal
         else:
             fitting.append(candidate)
     if not fitting:
-        return Unplaced(_message(pod, len(nodes), "", refusals, NOT_NAMED), named)
+        reasons = (unfit for refusal in refusals.values() for unfit in refusal)
+        return Unplaced(none_available(len(nodes), reasons, NOT_NAMED, len(nodes) - len(refusals)), named, refusals)
     if len(fitting) == 1:
         return Placed(fitting[0].node.metadata.name)
     preferences = _preferences(pod.spec)
     best = min(fitting, key=lambda candidate: _rank(candidate, demand, preferences))
     return Placed(best.node.metadata.name)
+
+
+def refuse(pod: PendingPod, demand: Demand, candidate: NodeRoom) -> tuple[Unfit, ...]:
+    """Why this node does not take the pod now; empty when it does."""
+    return filter_node(demand, candidate.node, room_for(pod, candidate))
+
+
+def room_for(pod: PendingPod, candidate: NodeRoom, without: Iterable[Taken] = ()) -> Room:
+    """What the pod finds on the node, were some of those on it gone: a copy if that differs from what there is."""
+    if not candidate.nominated and not without:
+        return candidate.room
+    uid, priority = pod.metadata.uid, pod.spec.priority
+    promised = [
+        other.spec
+        for other in candidate.nominated.values()
+        if other.metadata.uid != uid and other.spec.priority >= priority
+    ]
+    return candidate.room.beside(promised, without)
 
 
 def named_nodes(terms: Iterable[NodeSelectorTerm]) -> frozenset[str] | None:
@@ -108,7 +131,7 @@ def _preferences(spec: PendingSpec) -> Preferences:
 
 def _rank(candidate: NodeRoom, demand: Demand, preferences: Preferences) -> tuple[bool, int, float, str]:
     """Smallest is best."""
-    node, room = candidate
+    node, room = candidate.node, candidate.room
     unwelcome = untolerated(node.spec.taints, demand.tolerations, _PREFER_NO_SCHEDULE) is not None
     weight = sum(weight for weight, requirements in preferences if requirements.refuse(node) is None)
     share = _share(room.pods + 1, room.allocatable.get("pods", 0))
@@ -122,28 +145,10 @@ def _share(in_use: int, allocatable: int) -> float:
     return in_use / allocatable if allocatable else 1.0
 
 
-def _message(pod: PendingPod, total: int, of_all: str, refusals: Sequence[tuple[Unfit, ...]], of_others: str) -> str:
-    """`of_all` is said of every node at once; else `refusals` are those asked and `of_others` is said of the rest."""
-    if of_all:
-        reasons = f" {of_all}."
-    else:
-        reasons = _histogram(
-            [str(unfit) for refusal in refusals for unfit in refusal], of_others, total - len(refusals)
-        )
-    return f"0/{total} nodes are available:{reasons} preemption: {_preemption(pod, total, refusals)}"
-
-
-def _preemption(pod: PendingPod, total: int, refusals: Sequence[tuple[Unfit, ...]]) -> str:
-    if pod.spec.preemption_policy == "Never":
-        return NEVER_PREEMPTS
-    # Where other pods are all that stands in the way, one of them would have to be less important.
-    movable = sum(1 for refusal in refusals if all(unfit.resolvable for unfit in refusal))
-    return f"0/{total} nodes are available:{_histogram([NO_VICTIMS] * movable, NOT_HELPFUL, total - movable)}"
-
-
-def _histogram(reasons: Iterable[str], of_others: str, others: int) -> str:
-    counts = Counter(reasons)
+def none_available(total: int, reasons: Iterable[object], of_others: str, others: int) -> str:
+    """That none of so many nodes will do: how often each reason was given; `of_others` is said of those not asked."""
+    counts = Counter(str(reason) for reason in reasons)
     if others:
         counts[of_others] += others
     counted = sorted(f"{count} {reason}" for reason, count in counts.items())
-    return f" {', '.join(counted)}."
+    return f"0/{total} nodes are available: {', '.join(counted)}."

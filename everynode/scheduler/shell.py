@@ -2,9 +2,11 @@
 
 A pod is looked at when it appears, when its spec changes, and after it was refused when something happened that could help:
 a node it waits for came or changed, or a pod left one. It is then looked at again after its back-off (1 s doubling to
-10 s), and in any case every five minutes. Who waits for which node is indexed, so that an event wakes those alone.
+10 s; at once on the node that has room promised to it), and in any case every five minutes. Who waits for which node is
+indexed, so that an event wakes those alone. Of those that may look, the most important does first.
 
-Deciding and charging the account happen in one step without waiting, so any number of bindings may be under way.
+Deciding and charging the account happen in one step without waiting, so any number of bindings may be under way. The same holds
+of preemption: what it has to know of victims is read first, then everything is decided anew on what is known by then.
 """
 
 from __future__ import annotations
@@ -14,8 +16,7 @@ import logging
 
 import msgspec
 
-from everynode.api.core_v1 import ObjectReference
-from everynode.api.scheme import NODES, PODS
+from everynode.api.scheme import NODES, POD_DISRUPTION_BUDGETS, PODS
 from everynode.api.status import ApiError
 from everynode.base.clock import Clock
 from everynode.client.client import Client
@@ -23,8 +24,11 @@ from everynode.reconcile.informer import InformerSet, key_of, split_key
 from everynode.reconcile.queue import Queue
 from everynode.reconcile.recorder import Recorder
 from everynode.reconcile.runner import Runner
-from everynode.scheduler.observe import Account, Node, PendingPod, PlacedPod, PodCondition
+from everynode.scheduler.evict import Evictor, reference
+from everynode.scheduler.line import ByPriority
+from everynode.scheduler.observe import Account, Budget, Node, Occupant, PendingPod, PlacedPod, PodCondition
 from everynode.scheduler.plan import Placed, Unplaced, plan, wanted
+from everynode.scheduler.preempt import Asks, Preempts, Stands, preempt
 from everynode.values.timestamps import seconds_text
 
 log = logging.getLogger(__name__)
@@ -33,6 +37,8 @@ log = logging.getLogger(__name__)
 BINDINGS = 64
 # Seconds before a refused pod may look again, the first time and at most; and when it looks again if nothing happens.
 FIRST_WAIT, LONGEST_WAIT, LOOK_ANYWAY = 1.0, 10.0, 300.0
+# How often a pod is decided on in one go, while what it asks for is read; then it looks again later.
+LOOKS = 3
 # Characters of an event's message; Kubernetes cuts there.
 LONGEST_NOTE, CUT = 1024, " ..."
 
@@ -53,21 +59,23 @@ class Scheduler:
         self._recorder = recorder
         self._clock = clock
         self._account = Account()
+        self._evictor = Evictor(client, recorder, clock)
         self._waiting: dict[str, _Waiting] = {}
         self._waiting_for: dict[str, set[str]] = {}
         self._waiting_for_any: set[str] = set()
-        self._queue = Queue()
+        self._queue = Queue(line=ByPriority(self._priority))
         self._runner = Runner("scheduler", self._queue, self._reconcile, workers=BINDINGS)
         self._pending = informers.informer(PODS, PendingPod, fields="spec.nodeName=")
         self._placed = informers.informer(PODS, PlacedPod)
         self._nodes = informers.informer(NODES, Node)
+        self._budgets = informers.informer(POD_DISRUPTION_BUDGETS, Budget)
         self._pending.on_change(self._pending_changed)
         self._placed.on_change(self._placed_changed)
         self._nodes.on_change(self._node_changed)
 
     async def run(self) -> None:
         """Schedules until cancelled; begins when everything has been seen once."""
-        for informer in (self._nodes, self._placed, self._pending):
+        for informer in (self._nodes, self._placed, self._pending, self._budgets):
             await informer.synced.wait()
         await self._runner.run()
 
@@ -78,7 +86,13 @@ class Scheduler:
         key = key_of(meta.namespace, meta.name)
         if new is None:
             self._no_longer_waits(key)
-        elif old is None or old.spec != new.spec:
+            self._withdraw(meta.uid)
+            return
+        nominated = new.status.nominated_node_name
+        if nominated != (old.status.nominated_node_name if old is not None else ""):
+            # Told by the API: our own doing that comes back, or what another process, or we before a restart, had decided.
+            self._nominate(new, nominated)
+        if old is None or old.spec != new.spec:
             # Its status changes as it is refused; that alone is no reason to look again.
             self._queue.add(key)
 
@@ -102,30 +116,72 @@ class Scheduler:
         if not node:
             return
         now = asyncio.get_running_loop().time()
+        known = self._account.nodes.get(node)
+        promised = {_key(pod) for pod in known.nominated.values()} if known is not None and known.nominated else ()
         for key in sorted(self._waiting_for.get(node, ())) + sorted(self._waiting_for_any):
-            self._queue.add_after(key, self._waiting[key].not_before - now)
+            self._queue.add_after(key, 0.0 if key in promised else self._waiting[key].not_before - now)
+
+    # Who is promised what.
+
+    def _nominate(self, pod: PendingPod, node: str) -> None:
+        """The pod has room promised on this node ("": on none); where it had some before, others may look again."""
+        uid = pod.metadata.uid
+        before = self._account.nomination(uid)
+        if before == node:
+            return
+        if node:
+            self._account.nominate(pod, node)
+            self._wake(before)
+        else:
+            self._withdraw(uid)
+
+    def _withdraw(self, uid: str) -> None:
+        node = self._account.withdraw(uid)
+        if not self._account.holds(uid):
+            self._wake(node)
 
     # What is done.
 
+    def _priority(self, key: str) -> int:
+        pod = self._pending.get(*split_key(key))
+        return pod.spec.priority if pod is not None else 0
+
     async def _reconcile(self, key: str) -> None:
         namespace, name = split_key(key)
-        pod = self._pending.get(namespace, name)
-        seen = self._placed.get(namespace, name)
-        if pod is None or not wanted(pod) or self._account.holds(pod.metadata.uid):
-            return
-        if seen is None or seen.metadata.uid != pod.metadata.uid:
-            # The account is behind: it may not know yet of the pod that made room for this one. Its own news wakes us.
-            return
-        decision = plan(pod, self._account.nodes)
-        if isinstance(decision, Placed):
-            self._no_longer_waits(key)
-            await self._bind(pod, seen, decision.node)
-        else:
-            await self._refuse(key, pod, decision)
+        known: dict[str, dict[str, Occupant]] = {}
+        for _ in range(LOOKS):
+            pod = self._pending.get(namespace, name)
+            seen = self._placed.get(namespace, name)
+            if pod is None or not wanted(pod) or self._account.holds(pod.metadata.uid):
+                return
+            if seen is None or seen.metadata.uid != pod.metadata.uid:
+                # The account is behind: it may not know yet of the pod that made room for this one. Its own news wakes us.
+                return
+            nodes, nominated = self._account.nodes, self._account.nomination(pod.metadata.uid)
+            decision = plan(pod, nodes, nominated)
+            if isinstance(decision, Placed):
+                self._no_longer_waits(key)
+                await self._bind(pod, seen, decision.node)
+                return
+            budgets = list(self._budgets.objects.values())
+            outcome = preempt(pod, decision, nodes, nominated, known, budgets, self._clock.now())
+            if not isinstance(outcome, Asks):
+                await self._refuse(key, pod, decision, outcome)
+                return
+            for node in sorted(outcome.nodes):
+                known[node] = await self._occupants(node)
+        # Pods there are just coming or going: what the API tells of them and what the account knows is not the same yet.
+        self._queue.add_after(key, FIRST_WAIT)
+
+    async def _occupants(self, node: str) -> dict[str, Occupant]:
+        """The pods on a node by uid, as the API knows them now."""
+        listing = await self._client.list(PODS, view=Occupant, fields=f"spec.nodeName={node}")
+        return {occupant.metadata.uid: occupant for occupant in listing.items}
 
     async def _bind(self, pod: PendingPod, seen: PlacedPod, node: str) -> None:
         meta = pod.metadata
         self._account.charge(meta.uid, node, seen.spec.taken)
+        self._withdraw(meta.uid)
         binding = {
             "kind": "Binding",
             "apiVersion": "v1",
@@ -140,26 +196,51 @@ class Scheduler:
                 return
             raise
         message = f"Successfully assigned {meta.namespace}/{meta.name} to {node}"
-        self._recorder.event(_reference(pod), "Normal", "Scheduled", message)
+        self._recorder.event(reference(pod.metadata), "Normal", "Scheduled", message)
 
-    async def _refuse(self, key: str, pod: PendingPod, decision: Unplaced) -> None:
+    async def _refuse(self, key: str, pod: PendingPod, decision: Unplaced, outcome: Preempts | Stands) -> None:
+        """The pod has to wait: for the victims that give way to it, or for better times."""
         self._wait(key, decision.waits_for)
-        message = decision.message
+        nominated, robbed = self._promise(pod, outcome)
+        message = f"{decision.message} preemption: {outcome.message}" if outcome.message else decision.message
         note = message if len(message) <= LONGEST_NOTE else message[: LONGEST_NOTE - len(CUT)] + CUT
-        self._recorder.event(_reference(pod), "Warning", "FailedScheduling", note)
+        self._recorder.event(reference(pod.metadata), "Warning", "FailedScheduling", note)
+        status: dict[str, object] = {}
         condition = self._condition(pod, message)
-        if condition is None:
-            return
-        change = {"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [condition]}}
+        if condition is not None:
+            status["conditions"] = [condition]
+        if nominated != pod.status.nominated_node_name:
+            status["nominatedNodeName"] = nominated or None
+        if status:
+            await self._write_status(pod, status)
+        for other in robbed:
+            await self._write_status(other, {"nominatedNodeName": None})
+        if isinstance(outcome, Preempts):
+            for victim in outcome.victims:
+                await self._evictor.evict(victim, pod, outcome.node)
+
+    def _promise(self, pod: PendingPod, outcome: Preempts | Stands) -> tuple[str, list[PendingPod]]:
+        """The node on which the pod has room promised from now on, or "", and the lesser pods to which that was promised."""
+        uid = pod.metadata.uid
+        if isinstance(outcome, Stands):
+            if outcome.nomination_holds:
+                return pod.status.nominated_node_name, []
+            self._withdraw(uid)
+            return "", []
+        self._nominate(pod, outcome.node)
+        nominated = self._account.nodes[outcome.node].nominated.values()
+        robbed = [other for other in nominated if other.spec.priority < pod.spec.priority]
+        for other in robbed:
+            self._account.withdraw(other.metadata.uid)
+            self._queue.add(_key(other))
+        return outcome.node, robbed
+
+    async def _write_status(self, pod: PendingPod, status: dict[str, object]) -> None:
+        """Patches the pod's status; one that is gone, or another's by now, is left alone."""
+        meta = pod.metadata
+        change = {"metadata": {"uid": meta.uid}, "status": status}
         try:
-            await self._client.patch(
-                PODS,
-                pod.metadata.name,
-                change,
-                pod.metadata.namespace,
-                kind="strategic",
-                subresource="status",
-            )
+            await self._client.patch(PODS, meta.name, change, meta.namespace, kind="strategic", subresource="status")
         except ApiError as error:
             if error.code != 404:
                 raise
@@ -206,13 +287,5 @@ class Scheduler:
                 del self._waiting_for[node]
 
 
-def _reference(pod: PendingPod) -> ObjectReference:
-    meta = pod.metadata
-    return ObjectReference(
-        kind="Pod",
-        api_version="v1",
-        namespace=meta.namespace,
-        name=meta.name,
-        uid=meta.uid,
-        resource_version=meta.resource_version,
-    )
+def _key(pod: PendingPod) -> str:
+    return key_of(pod.metadata.namespace, pod.metadata.name)

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from everynode.fit.ports import host_ports_of
 from everynode.fit.resources import requests_of
-from everynode.fit.views import PodSpec
-from everynode.scheduler.observe import Account, Node, PlacedPod
+from everynode.scheduler.observe import Account, Node, PlacedPod, Taken
 
 NODES = ("a", "b", "c")
 PODS = ("p", "q", "r", "s")
@@ -24,11 +23,11 @@ steps = st.one_of(
 )
 
 
-def taken(pod: str) -> PodSpec:
+def taken(pod: str) -> Taken:
     """Each pod takes something else, and a host port."""
     number = PODS.index(pod) + 1
     container = {"resources": {"requests": {"cpu": str(number)}}, "ports": [{"hostPort": 80 + number}]}
-    return msgspec.convert({"containers": [container]}, PodSpec)
+    return msgspec.convert({"containers": [container]}, Taken)
 
 
 def node(name: str, uid: str) -> Node:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from everynode.scheduler.observe import Account, Node, NodeRoom, PendingPod
+from everynode.scheduler.observe import Account, Node, NodeRoom, PendingPod, Taken
 from everynode.scheduler.plan import Placed, Unplaced, plan
 
 GiB = 2**30
@@ -23,9 +23,13 @@ def node(name: str, *, labels: dict[str, str] | None = None, taints: Any = (), c
     )
 
 
-def pod(cpu: str = "", **spec: Any) -> PendingPod:
+def pod(cpu: str = "", uid: str = "u", **spec: Any) -> PendingPod:
     container = {"resources": {"requests": {"cpu": cpu} if cpu else {}}}
-    return msgspec.convert({"metadata": {"uid": "u"}, "spec": {"containers": [container], **spec}}, PendingPod)
+    return msgspec.convert({"metadata": {"uid": uid}, "spec": {"containers": [container], **spec}}, PendingPod)
+
+
+def taken(cpu: str, priority: int = 0) -> Taken:
+    return msgspec.convert({"containers": [{"resources": {"requests": {"cpu": cpu}}}], "priority": priority}, Taken)
 
 
 def account(*nodes: Node) -> Account:
@@ -67,11 +71,7 @@ def test_terms_that_name_nodes_are_alternatives_and_contradict_themselves_within
     nodes = account(node("a"), node("b"), node("c")).nodes
     assert plan(pod(affinity=required(fields("c"), fields("b"))), nodes) == Placed("b")
     refused = plan(pod(affinity=required(fields("a", "b"))), nodes)
-    assert refused == Unplaced(
-        "0/3 nodes are available: pod affinity terms conflict. preemption: "
-        "0/3 nodes are available: 3 Preemption is not helpful for scheduling.",
-        frozenset(),
-    )
+    assert refused == Unplaced("0/3 nodes are available: pod affinity terms conflict.", frozenset(), {})
 
 
 def test_preferences_come_before_room_and_unwelcome_taints_before_both() -> None:
@@ -79,7 +79,7 @@ def test_preferences_come_before_room_and_unwelcome_taints_before_both() -> None
     kept = account(
         node("a"), node("b", labels={"fast": "yes"}), node("c", labels={"fast": "yes", "near": "yes"}, taints=[taint])
     )
-    kept.charge("other", "b", pod("3").spec)
+    kept.charge("other", "b", taken("3"))
 
     def prefer(**weights: int) -> dict[str, Any]:
         terms = [
@@ -94,7 +94,7 @@ def test_preferences_come_before_room_and_unwelcome_taints_before_both() -> None
 
 def test_the_account_gives_back_what_it_took_also_across_a_node_that_comes_late_or_again() -> None:
     kept = Account()
-    kept.charge("one", "n", pod("3").spec)
+    kept.charge("one", "n", taken("3"))
     assert kept.put_node(node("n"))
     assert isinstance(plan(pod("2"), kept.nodes), Unplaced)
     kept.drop_node("n")
@@ -110,7 +110,41 @@ def test_the_account_gives_back_what_it_took_also_across_a_node_that_comes_late_
 
 def test_charging_again_moves_the_charge() -> None:
     kept = account(node("a"), node("b"))
-    kept.charge("one", "a", pod("3").spec)
-    kept.charge("one", "b", pod("3").spec)
+    kept.charge("one", "a", taken("3"))
+    kept.charge("one", "b", taken("3"))
     assert kept.nodes["a"].room.pods == 0
     assert kept.nodes["b"].room.pods == 1
+
+
+def test_promised_room_is_not_for_those_who_are_no_more_important() -> None:
+    kept = account(node("n"))
+    kept.nominate(pod("3", uid="promised", priority=10), "n")
+    for priority, placed in ((9, False), (10, False), (11, True)):
+        decision = plan(pod("2", priority=priority), kept.nodes)
+        assert isinstance(decision, Placed) is placed, priority
+    assert plan(pod("3", uid="promised", priority=10), kept.nodes) == Placed("n")
+    assert kept.nodes["n"].room.used == {}
+    assert kept.withdraw("promised") == "n"
+    assert plan(pod("2", priority=9), kept.nodes) == Placed("n")
+
+
+def test_a_nominated_pod_goes_to_its_node_even_when_another_is_emptier() -> None:
+    kept = account(node("a"), node("b"))
+    kept.charge("one", "b", taken("1"))
+    assert plan(pod("1"), kept.nodes) == Placed("a")
+    assert plan(pod("1"), kept.nodes, "b") == Placed("b")
+    assert plan(pod("1"), kept.nodes, "gone") == Placed("a")
+
+
+def test_a_nomination_outlives_its_node_and_moves_as_one() -> None:
+    kept = Account()
+    kept.nominate(pod(uid="one"), "a")
+    kept.put_node(node("a"))
+    assert set(kept.nodes["a"].nominated) == {"one"}
+    kept.put_node(node("a", cpu="8"))
+    assert set(kept.nodes["a"].nominated) == {"one"}
+    kept.nominate(pod(uid="one"), "b")
+    assert not kept.nodes["a"].nominated
+    assert kept.nomination("one") == "b"
+    assert kept.withdraw("one") == "b"
+    assert kept.withdraw("one") == kept.nomination("one") == ""
