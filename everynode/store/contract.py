@@ -3,8 +3,11 @@
 Every write is one key: create, replace or delete, under a condition on the revision the key is at. Writes are ordered;
 each takes the next revision of one counter shared by all keys. A write is acknowledged, readable and sent to watchers
 only after it is durable, in that order, and a condition is judged against the ordered state, so an answer that rests
-on a write not yet durable waits for it. A store whose medium fails raises `StoreFailed` from then on, and `failed()`
-wakes whoever is to stop the server. A writer that is cancelled while it waits does not take its write back.
+on a write not yet durable waits for it. A writer that is cancelled while it waits does not take its write back.
+
+A medium that has no room left (`full`) takes no writes: each raises `StoreFull`, whoever waited in line included, and did
+not happen. Reads and watches go on, and so do writes, by themselves, once there is room again (docs/decisions/0005). A
+medium that can no longer be trusted raises `StoreFailed` from then on, and `failed()` wakes whoever is to stop the server.
 
 Facets are opaque terms that the owner of the store derives from a value with a pure function. The store indexes them: a
 range or a watch that names terms costs what matches, not what exists. An event carries the facets of before and after.
@@ -83,8 +86,12 @@ class WatcherTooSlow(StoreError):
     """The watcher fell behind by more than its queue holds and was closed."""
 
 
+class StoreFull(StoreError):
+    """The medium has no room (a full disk): the write did not happen, and nobody heard of it. It may be tried again."""
+
+
 class StoreFailed(StoreError):
-    """The medium failed (full disk, I/O error); nothing that was not acknowledged is promised. The cause is kept."""
+    """The medium failed (an I/O error); nothing that was not acknowledged is promised. The cause is kept."""
 
 
 class StoreClosed(StoreError):
@@ -120,6 +127,11 @@ class Store(Protocol):
         """The newest readable revision; 1 in an empty store."""
         ...
 
+    @property
+    def full(self) -> StoreFull | None:
+        """Why no write is taken at present; None while writes are taken."""
+        ...
+
     async def get(self, key: str) -> Entry | None:
         """The newest durable version of a key."""
         ...
@@ -137,7 +149,8 @@ class Store(Protocol):
 
     async def write(self, key: str, value: bytes | None, *, expect: int | None = ANY_REVISION) -> Event:
         """Creates, replaces or (value None) deletes. `expect` None: whatever is there; ABSENT: nothing may be there;
-        N: the key must stand at revision N. Raises Conflict; deleting what is not there raises Conflict with None."""
+        N: the key must stand at revision N. Raises Conflict; deleting what is not there raises Conflict with None.
+        Raises StoreFull when it would have happened but for the room."""
         ...
 
     def watch(self, prefix: str, *, since: int = 0, term: str = "") -> Watch:

@@ -37,7 +37,14 @@ class Journal(Protocol):
         ...
 
     def commit(self, events: Sequence[Event]) -> None:
-        """Makes the events durable, all or none. Raises StoreFailed; what was recorded before then stays as it was."""
+        """Makes the events durable, all or none.
+
+        Raises StoreFull: none of them was recorded, their revisions are free, and the next commit may well work. Raises
+        StoreFailed: nothing more is promised of the medium. What was recorded before stays as it was."""
+        ...
+
+    def has_room(self) -> bool:
+        """Whether a medium that was full has room again, by trying it. Raises StoreFailed."""
         ...
 
     def forget(self, left: Sequence[Event]) -> None:
@@ -58,6 +65,9 @@ class NoJournal:
         return iter(())
 
     def commit(self, events: Sequence[Event]) -> None: ...
+
+    def has_room(self) -> bool:
+        return True
 
     def forget(self, left: Sequence[Event]) -> None: ...
 

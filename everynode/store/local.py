@@ -11,12 +11,18 @@ In go reads, conditional writes and watches (`contract.Store`). The road of a wr
    half of it.
 
 Guaranteed: nobody hears of a write that a crash could take back. A refusal that rests on a write still in line waits for
-that write. If a commit fails, every writer in line and every later call get StoreFailed, and `failed()` returns.
+that write.
+
+If a commit finds no room, all in line get StoreFull: whoever is behind it was judged, and given a revision, as if it would
+happen. Nobody heard of those revisions, so they are given again. From then on every write is refused without trying (the
+small would fit where the large do not, and each try would hold the loop), until the journal, asked every second, has room.
+If a commit fails in any other way, every writer in line and every later call get StoreFailed, and `failed()` returns.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Sequence
 from itertools import islice
@@ -31,7 +37,9 @@ from everynode.store.contract import (
     FacetsOf,
     Page,
     StoreClosed,
+    StoreError,
     StoreFailed,
+    StoreFull,
     StoreUnavailable,
 )
 from everynode.store.history import HISTORY_BYTES, HISTORY_EVENTS, History
@@ -39,9 +47,15 @@ from everynode.store.hub import WATCH_QUEUE_EVENTS, Hub, HubWatch
 from everynode.store.journal import Journal, Record
 from everynode.store.state import State
 
+log = logging.getLogger(__name__)
+
 # Writes. One commit of this many takes some milliseconds, which is as long as the loop should be held; the cost of
 # the fsync is by then a small part of it. What is in line beyond it goes with the next flush.
 BATCH_WRITES = 256
+
+# Seconds between two looks whether a full medium has room again: soon enough for whoever has just made some, and seldom
+# enough that a disk which stays full for a night does not notice.
+ROOM_SECONDS = 1.0
 
 
 class _InLine:
@@ -63,7 +77,7 @@ class _InLine:
             if not waiter.done():
                 waiter.set_result(None)
 
-    def fail(self, error: StoreFailed) -> None:
+    def fail(self, error: StoreError) -> None:
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_exception(error)
@@ -91,6 +105,8 @@ class LocalStore:
         self._line: dict[int, _InLine] = {}
         self._newest_in_line: dict[str, _InLine] = {}
         self._flush_due = False
+        self._full: StoreFull | None = None
+        self._look: asyncio.TimerHandle | None = None
         self._failure: StoreFailed | None = None
         self._has_failed = asyncio.Event()
         self._closed = False
@@ -98,6 +114,10 @@ class LocalStore:
     @property
     def revision(self) -> int:
         return self._history.newest
+
+    @property
+    def full(self) -> StoreFull | None:
+        return self._full
 
     async def get(self, key: str) -> Entry | None:
         self._check_open()
@@ -129,6 +149,8 @@ class LocalStore:
             if before_me is not None:
                 await before_me.durable()
             raise Conflict(key, current)
+        if self._full is not None:
+            raise StoreFull(str(self._full)) from self._full
         mine = _InLine(self._event(key, value, current))
         self._next_revision += 1
         self._line[mine.event.revision] = mine
@@ -147,6 +169,8 @@ class LocalStore:
             return
         while self._line:
             self._flush()
+        if self._look is not None:
+            self._look.cancel()
         self._closed = True
         self._hub.end(None)
         self._journal.close()
@@ -184,11 +208,14 @@ class LocalStore:
         try:
             self._journal.commit(events)
             self._publish(events)
+        except StoreFull as full:
+            self._refuse(full)
+            return
         except StoreFailed as failure:
             self._fail(failure)
             return
         except Exception as cause:
-            self._fail(_stopped_by(cause, events[0].revision))
+            self._fail(_stopped_by(cause, f"revision {events[0].revision}"))
             return
         for write in batch:
             del self._line[write.event.revision]
@@ -207,14 +234,42 @@ class LocalStore:
             self._journal.forget(left)
         self._hub.publish(events)
 
+    def _refuse(self, full: StoreFull) -> None:
+        """There is no room: none of those in line happened, and none comes in until there is."""
+        self._full = full
+        self._next_revision = self._history.newest + 1
+        self._end_line(full)
+        log.warning("%s; writes are refused until there is room, reads go on", full)
+        self._look_later()
+
+    def _look_later(self) -> None:
+        self._look = asyncio.get_running_loop().call_later(ROOM_SECONDS, self._look_for_room)
+
+    def _look_for_room(self) -> None:
+        try:
+            has_room = self._journal.has_room()
+        except StoreFailed as failure:
+            self._fail(failure)
+        except Exception as cause:
+            self._fail(_stopped_by(cause, "its look for room"))
+        else:
+            if not has_room:
+                self._look_later()
+                return
+            self._full = None
+            log.warning("there is room again: writes are taken")
+
     def _fail(self, failure: StoreFailed) -> None:
         self._failure = failure
+        self._end_line(failure)
+        self._hub.end(failure)
+        self._has_failed.set()
+
+    def _end_line(self, error: StoreError) -> None:
         line, self._line = self._line, {}
         self._newest_in_line.clear()
         for write in line.values():
-            write.fail(failure)
-        self._hub.end(failure)
-        self._has_failed.set()
+            write.fail(error)
 
     def _check_open(self) -> None:
         if self._failure is not None:
@@ -261,9 +316,9 @@ def _refused(current: Entry | None, value: bytes | None, expect: int | None) -> 
     return (current.revision if current else ABSENT) != expect
 
 
-def _stopped_by(cause: Exception, revision: int) -> StoreFailed:
+def _stopped_by(cause: Exception, where: str) -> StoreFailed:
     """An error nobody foresaw, in the middle of a flush: state and medium may differ, so the store goes no further."""
-    failure = StoreFailed(f"the store stopped at revision {revision}: {cause!r}")
+    failure = StoreFailed(f"the store stopped at {where}: {cause!r}")
     failure.__cause__ = cause
     return failure
 

@@ -9,8 +9,9 @@ the history. `floor` in the meta table is the newest event that has, written in 
 behind it: every later row is there, and a hole is damage. The newest row never goes, so revisions never go back. Free
 pages are given back to the file system when they are many.
 
-The file says whose it is (`application_id`) and which format it has (`user_version`); a newer format is refused by name.
-The directory is locked for as long as the store is open.
+A disk that is full makes SQLite roll the transaction back and says so (SQLITE_FULL): the medium is as sound as before, and
+the write after the next may work. Any other error, a failed fsync above all, says that nobody can tell what is on the
+medium: the store stops. The directory is locked for as long as the store is open.
 """
 
 from __future__ import annotations
@@ -22,39 +23,28 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from types import NoneType
 
-from everynode.store.contract import Event, FacetsOf, StoreFailed, StoreUnavailable
-from everynode.store.journal import FIRST_REVISION, Record
+from everynode.store.contract import Event, FacetsOf, StoreFailed, StoreFull, StoreUnavailable
+from everynode.store.database import checksum, damaged, open_database
+from everynode.store.journal import Record
 from everynode.store.local import LocalStore
 from everynode.store.lock import DirectoryLock
 
 DATABASE_FILE = "store.db"
-APPLICATION_ID = 0x45764E6F  # "EvNo"
-FORMAT = 1
 
 # Rows deleted with a commit beyond twice its writes. A write makes at most two rows useless (what it replaced, and a
 # deletion itself), so a backlog shrinks by this many a commit.
 FORGET_ROWS = 64
-
-# Bytes. Pods take 2 to 3 KB: a page of 4 KiB, SQLite's default, holds only one and leaves a quarter of itself empty.
-PAGE_BYTES = 8192
 
 # Pages. Free ones are used again by the next writes; only more than this many (16 MiB) are given back to the file
 # system, and at most this many with a commit (about a quarter of a millisecond).
 FREE_PAGES_KEPT = 2048
 FREE_PAGES_RETURNED = 32
 
-# Pages in the write-ahead log before a commit moves them into the database file: bounds the log to about 4 MiB, and
-# what one commit has to move to some milliseconds.
-CHECKPOINT_PAGES = 512
-
-_SCHEMA = (
-    "CREATE TABLE record (revision INTEGER PRIMARY KEY, key TEXT NOT NULL, value BLOB, created INTEGER NOT NULL)",
-    "CREATE TABLE meta (floor INTEGER NOT NULL)",
-    f"INSERT INTO meta (floor) VALUES ({FIRST_REVISION})",
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {FORMAT}",
-)
+# Bytes that a disk which was full must have before writes are taken again: more than a batch of ordinary objects takes,
+# so that the first burst does not fill it once more.
+ROOM_BYTES = 1024 * 1024
 
 
 def sqlite_store(data_dir: Path, facets_of: FacetsOf) -> LocalStore:
@@ -76,14 +66,11 @@ class SQLiteJournal:
         self._lock = DirectoryLock(directory)
         self._path = directory / DATABASE_FILE
         try:
-            self._database = _open(self._path)
-            self.floor: int = self._database.execute("SELECT floor FROM meta").fetchone()[0]
-        except sqlite3.Error as cause:
-            self._lock.release()
-            raise StoreUnavailable(f"{self._path} cannot be opened: {cause}") from cause
+            self._database = open_database(self._path)
         except BaseException:
             self._lock.release()
             raise
+        self.floor: int = self._database.execute("SELECT floor FROM meta").fetchone()[0]
         self._floor_written = self.floor
         self._useless: deque[int] = deque()
 
@@ -93,11 +80,16 @@ class SQLiteJournal:
         last: dict[str, int] = {}
         expected = floor + 1
         try:
-            rows = self._database.execute("SELECT revision, key, value, created FROM record ORDER BY revision")
-            for record in map(Record._make, rows):
+            rows = self._database.execute(
+                "SELECT revision, key, value, created, checksum FROM record ORDER BY revision"
+            )
+            for *columns, written in rows:
+                record = Record._make(columns)
+                if written is not None and not _is_whole(record, written):
+                    raise damaged(self._path, f"revision {record.revision} is not what was written")
                 if record.revision > floor:
                     if record.revision != expected:
-                        raise StoreUnavailable(f"{self._path} is damaged: revision {expected} is missing")
+                        raise damaged(self._path, f"revision {expected} is missing")
                     expected += 1
                     yield record
                     continue
@@ -109,23 +101,37 @@ class SQLiteJournal:
                     last[record.key] = record.revision
                 yield record
         except sqlite3.Error as cause:
-            raise StoreUnavailable(f"{self._path} cannot be read: {cause}") from cause
+            raise damaged(self._path, cause) from cause
 
     def commit(self, events: Sequence[Event]) -> None:
         database = self._database
         try:
             database.execute("BEGIN IMMEDIATE")
-            database.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", map(_row, events))
+            database.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?)", map(_row, events))
             deleted = self._upkeep(FORGET_ROWS + 2 * len(events))
             database.execute("COMMIT")
         except sqlite3.Error as cause:
-            if database.in_transaction:
-                with suppress(sqlite3.Error):  # the medium is failing; closing it drops the transaction just as well
-                    database.execute("ROLLBACK")
-            raise StoreFailed(f"{self._path}: {cause}") from cause
+            raise self._rolled_back(cause) from cause
         for _ in range(deleted):
             self._useless.popleft()
         self._floor_written = self.floor
+
+    def has_room(self) -> bool:
+        """Asks the file system, then has the file grow by as much: quotas and reserves are in no number that one could ask.
+
+        The pages stay with the file, free, so that the next writes have them."""
+        about = os.statvfs(self._path.parent)
+        if about.f_bfree * about.f_frsize < ROOM_BYTES:
+            return False
+        try:
+            self._database.execute("REPLACE INTO room VALUES (1, zeroblob(?))", (ROOM_BYTES,))
+            self._database.execute("DELETE FROM room")
+        except sqlite3.Error as cause:
+            trouble = self._rolled_back(cause)
+            if isinstance(trouble, StoreFull):
+                return False
+            raise trouble from cause
+        return True
 
     def forget(self, left: Sequence[Event]) -> None:
         for event in left:
@@ -140,6 +146,16 @@ class SQLiteJournal:
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._database.close()
         self._lock.release()
+
+    def _rolled_back(self, cause: sqlite3.Error) -> StoreFull | StoreFailed:
+        """Ends the transaction that failed, if SQLite has not, and says what that means for the store."""
+        try:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+        except sqlite3.Error as worse:
+            return StoreFailed(f"{self._path}: {cause}, and {worse} when that was to be undone")
+        full = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        return (StoreFull if full else StoreFailed)(f"{self._path}: {cause}")
 
     def _upkeep(self, rows: int) -> int:
         """Deletes up to `rows` useless rows and gives back some free pages; part of the open transaction."""
@@ -158,11 +174,20 @@ class SQLiteJournal:
         return rows
 
 
-def _row(event: Event) -> tuple[int, str, bytes | None, int]:
+def _row(event: Event) -> tuple[int, str, bytes | None, int, int]:
     after = event.after
     if after is None:
-        return event.revision, event.key, None, event.before.created if event.before else event.revision
-    return event.revision, event.key, after.value, after.created
+        value, created = None, event.before.created if event.before else event.revision
+    else:
+        value, created = after.value, after.created
+    return event.revision, event.key, value, created, checksum(event.revision, event.key, value, created)
+
+
+def _is_whole(record: Record, written: int) -> bool:
+    """Whether a row is what was written, down to its types: those stand in the file beside the values."""
+    if type(record.key) is not str or type(record.value) not in (bytes, NoneType):
+        return False
+    return checksum(*record) == written
 
 
 def _make(directory: Path) -> None:
@@ -171,51 +196,3 @@ def _make(directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as cause:
         raise StoreUnavailable(f"data directory {directory} cannot be made: {cause.strerror}") from cause
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """Opens or makes the database file; StoreUnavailable if it is not ours or newer than we are."""
-    new = not path.exists()
-    if new:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    # The lock on the directory keeps others out, so SQLite need not share its log's index with anybody (EXCLUSIVE).
-    database = sqlite3.connect(path, timeout=1.0, isolation_level=None)
-    try:
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        database.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        _check_format(database, path)
-        if new:
-            _sync_directory(path.parent)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _check_format(database: sqlite3.Connection, path: Path) -> None:
-    application: int = database.execute("PRAGMA application_id").fetchone()[0]
-    version: int = database.execute("PRAGMA user_version").fetchone()[0]
-    if application == 0 and not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        database.execute("BEGIN IMMEDIATE")
-        for statement in _SCHEMA:
-            database.execute(statement)
-        database.execute("COMMIT")
-    elif application != APPLICATION_ID:
-        raise StoreUnavailable(f"{path} is not a store of everynode")
-    elif version > FORMAT:
-        raise StoreUnavailable(
-            f"{path} has format {version}, written by a newer everynode; this one reads up to {FORMAT}"
-        )
-
-
-def _sync_directory(directory: Path) -> None:
-    """Makes the new file's name survive a loss of power; SQLite does that for its log, not for its database."""
-    fd = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

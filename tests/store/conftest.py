@@ -11,12 +11,19 @@ from everynode.store.journal import Journal, NoJournal
 from everynode.store.local import LocalStore
 from everynode.store.sqlite import SQLiteJournal
 from tests.store.facet_words import terms_in
+from tests.store.filling import Filling
 
 OpenStore = Callable[..., LocalStore]
 
 
+@pytest.fixture
+def media() -> list[Filling]:
+    """The media of the stores that were opened, in their order."""
+    return []
+
+
 @pytest.fixture(params=["memory", "sqlite"])
-async def open_local(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenStore]:
+async def open_local(request: pytest.FixtureRequest, tmp_path: Path, media: list[Filling]) -> AsyncIterator[OpenStore]:
     """Opens stores of one kind with the bounds a test wants, each in a directory of its own."""
     opened: list[LocalStore] = []
 
@@ -24,7 +31,8 @@ async def open_local(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
         journal: Journal = NoJournal()
         if request.param == "sqlite":
             journal = SQLiteJournal(tmp_path / str(len(opened)))
-        opened.append(LocalStore(journal, terms_in, **bounds))
+        media.append(Filling(journal))
+        opened.append(LocalStore(media[-1], terms_in, **bounds))
         return opened[-1]
 
     yield open_one

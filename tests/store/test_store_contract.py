@@ -15,9 +15,11 @@ from everynode.store.contract import (
     FutureRevision,
     Page,
     StoreClosed,
+    StoreFull,
     WatcherTooSlow,
 )
 from everynode.store.local import LocalStore
+from tests.store.filling import Filling, until_writable
 
 A, B, C = "core/pods/ns/a", "core/pods/ns/b", "core/pods/other/c"
 
@@ -335,3 +337,61 @@ async def test_a_value_whose_facets_cannot_be_told_is_not_written(store: LocalSt
         await store.write(A, b"\xff")
     assert store.revision == 1
     assert (await store.write(A, b"ok")).revision == 2
+
+
+async def test_a_full_medium_refuses_writes_and_only_writes(store: LocalStore, media: list[Filling]) -> None:
+    kept = await store.write(A, b"x:kept")
+    watch = store.watch("")
+    media[0].full = True
+    in_line = (
+        store.write(A, b"", expect=2),
+        store.write(A, b"", expect=3),
+        store.write(A, b"", expect=2),
+        store.write(B, b""),
+    )
+    outcomes = await asyncio.gather(*in_line, return_exceptions=True)
+    # The third was refused for the sake of the first, which did not happen either.
+    assert [type(outcome) for outcome in outcomes] == [StoreFull] * 4
+    for _ in range(2):
+        with pytest.raises(StoreFull, match="no room"):
+            await store.write(B, b"")
+    with pytest.raises(Conflict):
+        await store.write(A, b"", expect=ABSENT)
+    assert "no room" in str(store.full)
+    assert (store.revision, watch.seen, store.count("")) == (2, 2, 1)
+    assert (await store.range("", terms=["x"])).entries == [await store.get(A)] == [kept.after]
+    assert await store.watch("", since=1).next() == [kept]
+
+
+async def test_when_there_is_room_again_writes_go_on_where_they_were(
+    store: LocalStore, media: list[Filling], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("everynode.store.local.ROOM_SECONDS", 0.002)
+    watch = store.watch("")
+    waiting = asyncio.ensure_future(watch.next())
+    for episode in range(2):
+        media[0].full = True
+        with pytest.raises(StoreFull):
+            await store.write(B, b"never")
+        await asyncio.sleep(0.01)
+        assert media[0].looks
+        assert store.full is not None
+        media[0].full = False
+        # Nobody writes: the store finds out by itself.
+        await until_writable(store)
+        assert (await store.write(A, b"%d:" % episode)).revision == 2 + episode
+    assert told(await waiting + await watch.next()) == [(2, "a", "created"), (3, "a", "replaced")]
+    looks = media[0].looks
+    await asyncio.sleep(0.01)
+    assert media[0].looks == looks, "a store with room is not asked"
+
+
+async def test_a_full_store_can_be_closed(store: LocalStore, media: list[Filling]) -> None:
+    media[0].full = True
+    writer = asyncio.ensure_future(store.write(A, b""))
+    await asyncio.sleep(0)
+    await store.close()
+    with pytest.raises(StoreFull):
+        await writer
+    with pytest.raises(StoreClosed):
+        await store.write(A, b"")

@@ -1,7 +1,8 @@
 """Both stores against a naive model: a dict, and a list of every write since the beginning.
 
 Whatever is written under whatever condition, by writers alone or many at once; whatever is read as of whatever revision;
-whatever is watched since whenever; and over restarts of the SQLite store: the answers are the model's.
+whatever is watched since whenever; over restarts of the SQLite store, and with a medium that is full at times: the answers
+are the model's.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from everynode.store.contract import ABSENT, Compacted, Conflict, Entry, Event, FutureRevision, Watch
+from everynode.store.contract import ABSENT, Compacted, Conflict, Entry, Event, FutureRevision, StoreFull, Watch
 from everynode.store.journal import NoJournal
 from everynode.store.local import LocalStore
 from everynode.store.sqlite import SQLiteJournal
 from tests.store.facet_words import terms_in
+from tests.store.filling import Filling, until_writable
 
 T = TypeVar("T")
 
@@ -57,7 +60,8 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     def opened(self) -> LocalStore:
         journal = SQLiteJournal(Path(self.directory.name)) if self.sqlite else NoJournal()
-        return LocalStore(journal, terms_in, history_events=HISTORY)
+        self.medium = Filling(journal)
+        return LocalStore(self.medium, terms_in, history_events=HISTORY)
 
     def teardown(self) -> None:
         self.run(self.store.close())
@@ -133,6 +137,21 @@ class StoreAgainstModel(RuleBasedStateMachine):
             else:
                 assert isinstance(outcome, Conflict)
                 assert outcome.current == wanted
+
+    @rule(batch=st.lists(st.tuples(keys, values), min_size=1, max_size=4))
+    def write_without_room(self, batch: list[tuple[str, bytes]]) -> None:
+        """None of it happened, and what comes after is as if none had been tried."""
+
+        async def all_at_once() -> list[Event | BaseException]:
+            self.medium.full = True
+            outcomes = await asyncio.gather(*(self.store.write(*each) for each in batch), return_exceptions=True)
+            self.medium.full = False
+            await until_writable(self.store)
+            return outcomes
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("everynode.store.local.ROOM_SECONDS", 0.0)
+            assert {type(outcome) for outcome in self.run(all_at_once())} == {StoreFull}
 
     @rule(
         prefix=prefixes,

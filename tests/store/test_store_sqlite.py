@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from everynode.store import sqlite as sqlite_module
-from everynode.store.contract import Compacted, StoreFailed, StoreUnavailable
+from everynode.store.contract import Compacted, StoreFailed, StoreFull, StoreUnavailable
 from everynode.store.local import LocalStore
 from everynode.store.open import open_store
 from everynode.store.sqlite import DATABASE_FILE, FORGET_ROWS, SQLiteJournal
 from tests.store.facet_words import terms_in
+from tests.store.filling import until_writable
 
 A, B = "core/pods/ns/a", "core/pods/ns/b"
 
@@ -167,44 +171,103 @@ async def test_open_store_names_what_it_does_not_know(tmp_path: Path) -> None:
     await open_store("memory", tmp_path, terms_in).close()
 
 
+Limit = Callable[[int], None]
+
+
 @pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A data directory whose database may not grow beyond a few pages: SQLite's own SQLITE_FULL."""
-    real = sqlite3.connect
+def pages(monkeypatch: pytest.MonkeyPatch) -> Limit:
+    """Sets how many pages the database may have: SQLite's own SQLITE_FULL."""
+    real, opened = sqlite3.connect, []
 
-    def connect(*args: object, **kwargs: object) -> sqlite3.Connection:
-        database = real(*args, **kwargs)
-        database.execute("PRAGMA page_size = 8192")
-        database.execute("PRAGMA max_page_count = 20")
-        return database
+    def connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        opened.append(real(*args, **kwargs))
+        return opened[-1]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sqlite_module.sqlite3, "connect", connect)
-        yield tmp_path
+    def limit(most: int) -> None:
+        opened[-1].execute(f"PRAGMA max_page_count = {most}")
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    monkeypatch.setattr("everynode.store.local.ROOM_SECONDS", 0.001)
+    return limit
 
 
-async def test_a_failed_commit_fails_who_waits_and_every_later_call(full_disk: Path) -> None:
-    store = opened(full_disk)
+BIG = b":" + b"x" * 200_000
+
+
+async def test_a_full_disk_refuses_writes_until_it_has_room(
+    tmp_path: Path, pages: Limit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_module, "ROOM_BYTES", 400_000)
+    store = opened(tmp_path, history_events=4)
+    pages(40)
+    kept = [await store.write(A, b":%d" % n) for n in range(10)]
+    watch = store.watch("", since=store.revision - 1)
+    for _ in range(3):
+        with pytest.raises(StoreFull, match=r"store\.db: database or disk is full"):
+            await asyncio.gather(store.write(B, b":small"), store.write(A, BIG), store.write(A, BIG))
+        await asyncio.sleep(0.02)
+        assert store.full is not None, "there is room for a small write, but not for a batch"
+    pages(1000)
+    await until_writable(store)
+    after = [await store.write(A, BIG), await store.write(B, b":small")]
+    assert [event.revision for event in after] == [12, 13]
+    assert await watch.next() == [kept[-1], *after]
+    await store.close()
+    # What the history no longer needs goes as if nothing had been: the four in it, what the first replaced, one to come.
+    assert len(rows(tmp_path)) <= 4 + 1 + 1
+    store = opened(tmp_path, history_events=4)
+    assert (store.revision, (await store.get(A)).value, (await store.get(B)).value) == (13, BIG, b":small")
+    await store.close()
+
+
+async def test_what_was_acknowledged_on_a_full_disk_survives_without_a_clean_end(tmp_path: Path, pages: Limit) -> None:
+    store = opened(tmp_path / "a")
+    pages(40)
+    first = await store.write(A, b":kept")
+    with pytest.raises(StoreFull):
+        await store.write(A, BIG * 2)
+    (tmp_path / "b").mkdir()
+    for file in (tmp_path / "a").glob("store.db*"):
+        shutil.copy(file, tmp_path / "b")
+    again = opened(tmp_path / "b")
+    assert await again.watch("", since=1).next() == [first]
+    await again.close()
+    await store.close()
+
+
+@pytest.fixture
+def failing_disk() -> Iterator[Callable[[int], None]]:
+    """Lets no file of this process grow beyond so many bytes: an I/O error, as far as SQLite can tell."""
+    mine = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda most: resource.setrlimit(resource.RLIMIT_FSIZE, (most, mine[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, mine)
+
+
+async def test_a_failed_commit_fails_who_waits_and_every_later_call(
+    tmp_path: Path, failing_disk: Callable[[int], None]
+) -> None:
+    store = opened(tmp_path)
     failed = asyncio.ensure_future(store.failed())
     watch = store.watch("")
     first = await store.write(A, b":kept")
     assert await watch.next() == [first]
     waiting = asyncio.ensure_future(watch.next())
-    big = b":" + b"x" * 100_000
+    failing_disk(100_000)
     outcomes = await asyncio.gather(
-        store.write(A, big), store.write(A, big), store.write(A, b"", expect=99), return_exceptions=True
+        store.write(A, BIG), store.write(A, BIG), store.write(A, b"", expect=99), return_exceptions=True
     )
+    failing_disk(-1)
     assert [type(outcome) for outcome in outcomes] == [StoreFailed, StoreFailed, StoreFailed]
-    assert "full" in str(outcomes[0])
+    assert "I/O error" in str(outcomes[0])
     assert isinstance(outcomes[0].__cause__, sqlite3.Error)
     assert await failed is outcomes[0]
     with pytest.raises(StoreFailed):
         await waiting
     for call in (store.write(B, b""), store.get(A), store.range("")):
-        with pytest.raises(StoreFailed, match="full"):
+        with pytest.raises(StoreFailed, match="I/O error"):
             await call
     await store.close()
-    store = opened(full_disk)
+    store = opened(tmp_path)
     assert (store.revision, (await store.get(A)).value) == (2, b":kept")
     await store.close()
 
