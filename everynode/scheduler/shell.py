@@ -201,7 +201,7 @@ class Scheduler:
     async def _refuse(self, key: str, pod: PendingPod, decision: Unplaced, outcome: Preempts | Stands) -> None:
         """The pod has to wait: for the victims that give way to it, or for better times."""
         self._wait(key, decision.waits_for)
-        nominated, robbed = self._promise(pod, outcome)
+        self._promise(pod, outcome)
         message = f"{decision.message} preemption: {outcome.message}" if outcome.message else decision.message
         note = message if len(message) <= LONGEST_NOTE else message[: LONGEST_NOTE - len(CUT)] + CUT
         self._recorder.event(reference(pod.metadata), "Warning", "FailedScheduling", note)
@@ -209,31 +209,27 @@ class Scheduler:
         condition = self._condition(pod, message)
         if condition is not None:
             status["conditions"] = [condition]
+        nominated = self._account.nomination(pod.metadata.uid)
         if nominated != pod.status.nominated_node_name:
             status["nominatedNodeName"] = nominated or None
         if status:
             await self._write_status(pod, status)
-        for other in robbed:
-            await self._write_status(other, {"nominatedNodeName": None})
         if isinstance(outcome, Preempts):
             for victim in outcome.victims:
                 await self._evictor.evict(victim, pod, outcome.node)
 
-    def _promise(self, pod: PendingPod, outcome: Preempts | Stands) -> tuple[str, list[PendingPod]]:
-        """The node on which the pod has room promised from now on, or "", and the lesser pods to which that was promised."""
-        uid = pod.metadata.uid
+    def _promise(self, pod: PendingPod, outcome: Preempts | Stands) -> None:
+        """Promises the room that its victims will leave, or takes a promise back that is of no use."""
         if isinstance(outcome, Stands):
-            if outcome.nomination_holds:
-                return pod.status.nominated_node_name, []
-            self._withdraw(uid)
-            return "", []
+            if not outcome.nomination_holds:
+                self._withdraw(pod.metadata.uid)
+            return
         self._nominate(pod, outcome.node)
-        nominated = self._account.nodes[outcome.node].nominated.values()
-        robbed = [other for other in nominated if other.spec.priority < pod.spec.priority]
-        for other in robbed:
-            self._account.withdraw(other.metadata.uid)
-            self._queue.add(_key(other))
-        return outcome.node, robbed
+        for other in list(self._account.nodes[outcome.node].nominated.values()):
+            if other.spec.priority < pod.spec.priority:
+                # It may not fit any more. It looks at once, and then its status tells what became of it.
+                self._account.withdraw(other.metadata.uid)
+                self._queue.add(_key(other))
 
     async def _write_status(self, pod: PendingPod, status: dict[str, object]) -> None:
         """Patches the pod's status; one that is gone, or another's by now, is left alone."""
