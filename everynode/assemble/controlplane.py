@@ -13,6 +13,7 @@ from typing import Protocol
 from everynode.base.clock import Clock
 from everynode.client.client import Client
 from everynode.controllers.daemonset.shell import DaemonSetController
+from everynode.controllers.disruption.shell import DisruptionController
 from everynode.controllers.garbage.shell import GarbageCollector
 from everynode.controllers.namespace.shell import NamespaceController
 from everynode.controllers.nodelifecycle.shell import NodeLifecycleController
@@ -55,6 +56,7 @@ class ControlPlane:
         self.parts: Mapping[str, Part] = {
             "daemonset controller": self.daemon_sets,
             "scheduler": self._scheduler(),
+            "disruption controller": self._disruptions(),
             "garbage collector": self._garbage(),
             "namespace controller": NamespaceController(account("namespace-controller"), informers, clock),
             "node lifecycle controller": NodeLifecycleController(account("node-controller"), informers),
@@ -72,6 +74,10 @@ class ControlPlane:
     def _scheduler(self) -> Scheduler:
         client = self._client("system:kube-scheduler", "kube-scheduler")
         return Scheduler(client, self._informers, self._recorder(client, "default-scheduler"), clock=self._clock)
+
+    def _disruptions(self) -> DisruptionController:
+        client = self._account("disruption-controller")
+        return DisruptionController(client, self._informers, self._recorder(client, "controllermanager"), self._clock)
 
     def _garbage(self) -> GarbageCollector:
         client = self._account("generic-garbage-collector")
