@@ -31,6 +31,8 @@ from everynode.apiserver import (
 )
 from everynode.apiserver.access import Attributes
 from everynode.apiserver.admission import Admission
+from everynode.apiserver.admission.quota import Quotas
+from everynode.apiserver.booking import BookedStore
 from everynode.apiserver.call import Call, Target, User, parse
 from everynode.apiserver.evicting import Evictor
 from everynode.apiserver.expiry import EventExpiry
@@ -58,7 +60,9 @@ class ApiServer:
         self._store = store
         self._reader = Reader(store, clock)
         self._watcher = Watcher(store, self._reader, ids)
-        self._writer = Writer(store, self._reader, Admission(store), clock, ids)
+        quotas = Quotas(store, clock)
+        booked = BookedStore(store, quotas)
+        self._writer = Writer(booked, self._reader, Admission(store, quotas), clock, ids)
         self._expiry = EventExpiry(store, clock)
         # Requests answered, by verb, resource and code: what benches and metrics read.
         self.answered: Counter[tuple[str, str, int]] = Counter()

@@ -100,7 +100,11 @@ async def _replace(writer: Writer, call: Call, entry: Entry, new: Any, *, applie
     value = stored.encode(resource, new)
     if ends_with_this_write(new):
         return await writer.remove(call, entry, value)
-    return await writer.replace(call, entry, value)
+    charge = await writer.admission.charge_update(resource, call.target.subresource, new, old)
+    try:
+        return await writer.replace(call, entry, value)
+    finally:
+        writer.admission.release(charge)
 
 
 def _patch_of(call: Call, kind: str) -> Patch:

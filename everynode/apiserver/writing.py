@@ -60,12 +60,16 @@ class Writer:
         resource, metadata = call.resource, obj.metadata
         value = stored.encode(resource, obj)
         key = resource.key(metadata.namespace, metadata.name)
-        if call.dry_run:
-            taken = await self.store.get(key)
-            if taken is not None:
-                raise Conflict(key, taken)
-            return self.answer(call, 201, value, 0)
-        event = await self.store.write(key, value, expect=ABSENT)
+        charge = await self.admission.charge_create(resource, obj)
+        try:
+            if call.dry_run:
+                taken = await self.store.get(key)
+                if taken is not None:
+                    raise Conflict(key, taken)
+                return self.answer(call, 201, value, 0)
+            event = await self.store.write(key, value, expect=ABSENT)
+        finally:
+            self.admission.release(charge)
         return self.answer(call, 201, value, event.revision)
 
     async def replace(self, call: Call, entry: Entry, value: bytes) -> Response:

@@ -17,6 +17,7 @@ from everynode.api.core_v1 import Namespace, Secret
 from everynode.api.defaults.daemonsets import default_daemon_set
 from everynode.api.defaults.nodes import default_node
 from everynode.api.defaults.pods import default_pod
+from everynode.api.defaults.quotas import default_limit_range, default_resource_quota
 from everynode.api.defaults.services import default_service
 from everynode.api.scheduling_v1 import PriorityClass
 
@@ -61,5 +62,7 @@ _DEFAULTS: Mapping[scheme.Resource, Callable[[Any], None]] = MappingProxyType(
         scheme.NAMESPACES: _default_namespace,
         scheme.SECRETS: _default_secret,
         scheme.PRIORITY_CLASSES: _default_priority_class,
+        scheme.RESOURCE_QUOTAS: default_resource_quota,
+        scheme.LIMIT_RANGES: default_limit_range,
     }
 )

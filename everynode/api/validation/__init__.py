@@ -35,6 +35,7 @@ from everynode.api.validation.daemonsets import (
 from everynode.api.validation.events import check_event, check_event_update, check_new_event, check_new_event_update
 from everynode.api.validation.fields import EnoughError, Errors
 from everynode.api.validation.leases import check_lease, check_lease_update
+from everynode.api.validation.limitranges import check_limit_range, check_limit_range_update
 from everynode.api.validation.metadata import check_metadata, check_metadata_update, path_segment_faults
 from everynode.api.validation.namespaces import (
     check_namespace,
@@ -50,6 +51,11 @@ from everynode.api.validation.poddisruptionbudgets import (
 from everynode.api.validation.pods import check_pod, check_pod_update
 from everynode.api.validation.podstatus import check_pod_status_update
 from everynode.api.validation.priorityclasses import check_priority_class, check_priority_class_update
+from everynode.api.validation.resourcequotas import (
+    check_resource_quota,
+    check_resource_quota_status_update,
+    check_resource_quota_update,
+)
 from everynode.api.validation.serviceaccounts import check_service_account
 from everynode.api.validation.services import check_service, check_service_status_update, check_service_update
 
@@ -125,6 +131,8 @@ _CREATIONS: Mapping[scheme.Resource, CreationRule] = MappingProxyType(
         scheme.SERVICES: check_service,
         scheme.LEASES: check_lease,
         scheme.PRIORITY_CLASSES: check_priority_class,
+        scheme.RESOURCE_QUOTAS: check_resource_quota,
+        scheme.LIMIT_RANGES: check_limit_range,
         scheme.POD_DISRUPTION_BUDGETS: check_pod_disruption_budget,
     }
 )
@@ -144,6 +152,8 @@ _UPDATES: Mapping[scheme.Resource, ChangeRule] = MappingProxyType(
         scheme.SERVICES: check_service_update,
         scheme.LEASES: check_lease_update,
         scheme.PRIORITY_CLASSES: check_priority_class_update,
+        scheme.RESOURCE_QUOTAS: check_resource_quota_update,
+        scheme.LIMIT_RANGES: check_limit_range_update,
         scheme.POD_DISRUPTION_BUDGETS: check_pod_disruption_budget_update,
     }
 )
@@ -155,6 +165,7 @@ _STATUS_UPDATES: Mapping[scheme.Resource, ChangeRule] = MappingProxyType(
         scheme.NODES: check_node_update,
         scheme.NAMESPACES: check_namespace_status_update,
         scheme.SERVICES: check_service_status_update,
+        scheme.RESOURCE_QUOTAS: check_resource_quota_status_update,
         scheme.POD_DISRUPTION_BUDGETS: check_pod_disruption_budget_status_update,
     }
 )

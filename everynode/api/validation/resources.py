@@ -76,7 +76,7 @@ def is_extended(name: str) -> bool:
 
 
 def check_container_resource_name(name: str, path: str, errors: Errors) -> None:
-    _check_resource_name(name, path, errors)
+    check_resource_name(name, path, errors)
     if "/" not in name:
         if name not in CONTAINER_RESOURCES and not is_huge_pages(name):
             errors.append(invalid(path, name, "must be a standard resource for containers"))
@@ -87,7 +87,7 @@ def check_container_resource_name(name: str, path: str, errors: Errors) -> None:
 def check_pod_resource_name(name: str, path: str, errors: Errors) -> None:
     """What may be requested for a pod as a whole."""
     before = len(errors)
-    _check_resource_name(name, path, errors)
+    check_resource_name(name, path, errors)
     if len(errors) == before and name not in ("cpu", "memory") and not is_huge_pages(name):
         errors.append(not_supported(path, name, ("cpu", "hugepages-", "memory")))
 
@@ -134,7 +134,7 @@ def check_overhead(overhead: Mapping[str, Amount], path: str, errors: Errors) ->
     _check_huge_pages_have_company(overhead.keys(), path, errors)
 
 
-def _check_resource_name(name: str, path: str, errors: Errors) -> None:
+def check_resource_name(name: str, path: str, errors: Errors) -> None:
     if name in CONTAINER_RESOURCES:
         return
     if faults := label_key_faults(name):

@@ -1,8 +1,10 @@
-"""What a new object is asked and given before it is validated, beyond what its own kind says.
+"""What a new object is asked and given, beyond what its own kind says.
 
-In the order of Kubernetes' default admission plugins: the namespace must exist and not be ending (`namespaces`); a Pod gets its
-ServiceAccount, its priority and the tolerations that let it outlive a short failure of its node (`pods`). The rules only
-read the store.
+In the order of Kubernetes' default admission plugins. Before an object is validated, it is completed: the namespace must
+exist and not be ending (`namespaces`); a Pod gets the defaults of its namespace (`limits`), its ServiceAccount, its priority
+and the tolerations that let it outlive a short failure of its node (`pods`). When it is valid, and just before it is stored,
+it is judged: against the bounds of its namespace (`limits`), and at last against its quotas (`quota`), where it takes what it
+will use.
 """
 
 from __future__ import annotations
@@ -11,19 +13,40 @@ from typing import Any
 
 from everynode.api import scheme
 from everynode.api.scheme import Resource
-from everynode.apiserver.admission import namespaces, pods
+from everynode.apiserver.admission import limits, namespaces, pods
+from everynode.apiserver.admission.quota import NOTHING, Charge, Quotas
 from everynode.store.contract import Store
 
 
 class Admission:
-    """Asks and completes new objects."""
+    """Completes and judges what is to be stored."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, quotas: Quotas) -> None:
         self._store = store
+        self._quotas = quotas
 
     async def admit_create(self, resource: Resource, obj: Any) -> None:
         """Completes the object in place; raises ApiError when it may not be created."""
         if resource.namespaced and not resource.is_review:
             await namespaces.check(self._store, resource, obj)
         if resource is scheme.PODS:
+            await limits.complete(self._store, obj)
             await pods.complete(self._store, obj)
+
+    async def charge_create(self, resource: Resource, obj: Any) -> Charge:
+        """Judges a valid new object; raises the 403. What it returns is to be released when the write has ended, either way."""
+        if resource is scheme.PODS:
+            await limits.check(self._store, obj)
+        return await self._quotas.charge(resource, obj)
+
+    async def charge_update(self, resource: Resource, subresource: str, new: Any, old: Any) -> Charge:
+        """The same for an update: only Services, and pods that come under another scope, can come to use more."""
+        uses_more = not subresource and (
+            resource is scheme.SERVICES
+            or (resource is scheme.PODS and new.spec.active_deadline_seconds != old.spec.active_deadline_seconds)
+        )
+        return await self._quotas.charge(resource, new, old) if uses_more else NOTHING
+
+    def release(self, charge: Charge) -> None:
+        """The write that was charged has ended."""
+        self._quotas.release(charge)

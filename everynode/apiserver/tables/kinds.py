@@ -13,6 +13,7 @@ from everynode.apiserver.tables.events import EVENT, NEW_EVENT
 from everynode.apiserver.tables.nodes import NODE
 from everynode.apiserver.tables.pods import POD
 from everynode.apiserver.tables.printer import AGE, NAME, Column, Printer, View, age_of, number, text
+from everynode.apiserver.tables.quotas import RESOURCE_QUOTA
 from everynode.apiserver.tables.services import SERVICE
 from everynode.apiserver.tables.workloads import CONTROLLER_REVISION, DAEMON_SET
 
@@ -169,6 +170,7 @@ PRINTERS: Mapping[Resource, Printer] = MappingProxyType(
         scheme.CONTROLLER_REVISIONS: CONTROLLER_REVISION,
         scheme.LEASES: LEASE,
         scheme.PRIORITY_CLASSES: PRIORITY_CLASS,
+        scheme.RESOURCE_QUOTAS: RESOURCE_QUOTA,
         scheme.POD_DISRUPTION_BUDGETS: POD_DISRUPTION_BUDGET,
     }
 )
