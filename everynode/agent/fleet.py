@@ -41,7 +41,7 @@ from everynode.agent.pod import Pod, PodView, Role, Templates
 from everynode.agent.rulebook import RuleBook
 from everynode.agent.runtime import Runtime
 from everynode.agent.simulated import SimulatedRuntime
-from everynode.api.core_v1 import NodeCondition, ObjectReference, PodStatus
+from everynode.api.core_v1 import NodeCondition, NodeStatus, ObjectReference, PodStatus
 from everynode.api.scheme import LEASES, NODES, PODS
 from everynode.api.status import ApiError
 from everynode.base.clock import Clock
@@ -80,7 +80,7 @@ class _Conditions(msgspec.Struct):
 
 
 class _NodePatch(msgspec.Struct):
-    status: _Conditions
+    status: _Conditions | NodeStatus
 
 
 class SimulatedFleet:
@@ -223,8 +223,12 @@ class SimulatedFleet:
             await self._register(node)
         elif node.acts and (node.status_due or not node.view.reports_ready):
             node.status_due = False
-            patch = _NodePatch(_Conditions(node_conditions(node, self._clock.now())))
-            await self._client.patch(NODES, name, patch, subresource="status")
+            now = self._clock.now()
+            body: _Conditions | NodeStatus = _Conditions(node_conditions(node, now))
+            if not node.view.status.described:
+                # Not the Node that this machine registered, but one that was made in its place: it is told all.
+                body = node_object(node, self._ids, self._runtime.version, now).status
+            await self._client.patch(NODES, name, _NodePatch(body), subresource="status")
             await self._renew(node)
 
     async def _register(self, node: SimulatedNode) -> None:

@@ -76,7 +76,18 @@ class SeenCondition(View):
 
 
 class SeenNodeStatus(View):
+    """`described` tells whether the status says anything of the machine; that of a Node which somebody else made need not."""
+
     conditions: list[SeenCondition] = []
+    capacity: dict[str, str | int | float] = {}
+    described: bool = msgspec.field(default=False, name="everynode.dev/described")
+
+    def __post_init__(self) -> None:
+        self.described = bool(self.capacity)
+        self.capacity = _NOTHING
+
+
+_NOTHING: dict[str, str | int | float] = {}
 
 
 class NodeView(View):

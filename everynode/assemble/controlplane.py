@@ -17,7 +17,9 @@ from everynode.controllers.disruption.shell import DisruptionController
 from everynode.controllers.garbage.shell import GarbageCollector
 from everynode.controllers.namespace.shell import NamespaceController
 from everynode.controllers.nodelifecycle.shell import NodeLifecycleController
+from everynode.controllers.podgc.shell import PodGarbageCollector
 from everynode.controllers.serviceaccount.shell import ServiceAccountController
+from everynode.controllers.tainteviction.shell import TaintEvictionController
 from everynode.reconcile.informer import InformerSet
 from everynode.reconcile.recorder import Recorder
 from everynode.scheduler.shell import Scheduler
@@ -59,7 +61,9 @@ class ControlPlane:
             "disruption controller": self._disruptions(),
             "garbage collector": self._garbage(),
             "namespace controller": NamespaceController(account("namespace-controller"), informers, clock),
-            "node lifecycle controller": NodeLifecycleController(account("node-controller"), informers),
+            "node lifecycle controller": self._node_lifecycle(),
+            "taint eviction controller": self._taint_eviction(),
+            "pod garbage collector": PodGarbageCollector(account("pod-garbage-collector"), informers, clock),
             "service account controller": ServiceAccountController(
                 account("service-account-controller"), informers, ca=ca
             ),
@@ -78,6 +82,16 @@ class ControlPlane:
     def _disruptions(self) -> DisruptionController:
         client = self._account("disruption-controller")
         return DisruptionController(client, self._informers, self._recorder(client, "controllermanager"), self._clock)
+
+    def _node_lifecycle(self) -> NodeLifecycleController:
+        client = self._account("node-controller")
+        events = self._recorder(client, "node-controller")
+        return NodeLifecycleController(client, self._informers, events, self._clock)
+
+    def _taint_eviction(self) -> TaintEvictionController:
+        client = self._account("node-controller")
+        events = self._recorder(client, "taint-eviction-controller")
+        return TaintEvictionController(client, self._informers, events, self._clock)
 
     def _garbage(self) -> GarbageCollector:
         client = self._account("generic-garbage-collector")
