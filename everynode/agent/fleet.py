@@ -280,13 +280,13 @@ class SimulatedFleet:
             await self._client.patch(LEASES, node.name, {"spec": spec}, LEASE_NAMESPACE)
         except ApiError as error:
             if error.code != 404 or node.view is None:
-                log.info("renewing the lease of %s: %s", node.name, error)
+                log.log(_weight_of(error), "renewing the lease of %s: %s", node.name, error)
                 return
             lease = lease_object(node, node.view.metadata.uid, self._lease_duration, now)
             try:
                 await self._client.create(LEASES, lease, LEASE_NAMESPACE)
             except ApiError as refused:
-                log.info("making the lease of %s: %s", node.name, refused)
+                log.log(_weight_of(refused), "making the lease of %s: %s", node.name, refused)
 
     async def _report_statuses(self) -> None:
         """Has each machine report its status in its turn, changed or not."""
@@ -406,6 +406,11 @@ class SimulatedFleet:
             kind="Pod", namespace=pod.namespace, name=pod.name, uid=pod.uid, api_version="v1", field_path=field
         )
         self._recorder.event(regarding, note.type, note.reason, note.message)
+
+
+def _weight_of(error: ApiError) -> int:
+    """The level at which a heartbeat that failed is told of: an API that serves nobody is no news of 100,000 machines."""
+    return logging.DEBUG if error.code == 503 else logging.INFO
 
 
 def _contradicts(pod: Pod, view: PodView) -> bool:

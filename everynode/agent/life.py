@@ -229,7 +229,7 @@ def _step(pod: Pod, container: Container, event: Event, script: Script, now: flo
             notes.append(_warning(container, "InspectFailed", container.facts.misnamed))
             notes.append(_warning(container, "Failed", "Error: InvalidImageName"))
         case Event.PULLED:
-            notes.append(_pulled(container, script, spent))
+            notes.append(_pulled(container, spent if script.pull else None))
         case Event.PULL_ERROR:
             container.failed_pulls += 1
             container.retry_at = now + back_off(container.failed_pulls)
@@ -252,6 +252,7 @@ def _step(pod: Pod, container: Container, event: Event, script: Script, now: flo
             _exit(container, script.exit_code, now)
         case Event.RETRY if before is not Stage.PULL_BACK_OFF:
             container.restarts += 1
+            notes.append(_pulled(container, None))
 
 
 def _exit(container: Container, code: int, now: float) -> None:
@@ -318,9 +319,10 @@ def full_name(pod: Pod) -> str:
 PROBE_FAILURE = "Readiness probe failed: HTTP probe failed with statuscode: 503"
 
 
-def _pulled(container: Container, script: Script, spent: float) -> Note:
+def _pulled(container: Container, spent: float | None) -> Note:
+    """The image is there: after so many seconds, or because it was there already."""
     image = container.facts.image
-    if not script.pull:
+    if spent is None:
         message = f'Container image "{image}" already present on machine and can be accessed by the pod'
     else:
         took = go_duration(spent)
