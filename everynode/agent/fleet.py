@@ -397,7 +397,7 @@ class SimulatedFleet:
 
     def _noted(self, pod: Pod, note: Note) -> None:
         """Records what a kubelet would, if it is heard and says more than that all goes well in a fleet too large for that."""
-        if pod.node.silent or (note.ordinary and not self._narrate):
+        if not pod.node.acts or (note.ordinary and not self._narrate):
             return
         field = ""
         if note.container:
