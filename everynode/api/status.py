@@ -79,6 +79,12 @@ def conflict(resource: Resource, name: str, why: str) -> ApiError:
     return failure(409, "Conflict", message, _details(resource, name))
 
 
+def not_the_one(resource: Resource, name: str, why: str) -> ApiError:
+    """409 of a deletion whose preconditions do not hold; Kubernetes names the kind here, not the resource."""
+    message = f'Operation cannot be fulfilled on {resource.group_kind} "{name}": {why}'
+    return failure(409, "Conflict", message, StatusDetails(name=name, group=resource.group, kind=resource.kind))
+
+
 OBJECT_MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 
@@ -92,6 +98,14 @@ def invalid(resource: Resource, name: str, errors: Sequence[FieldError]) -> ApiE
     listed = str(errors[0]) if len(errors) == 1 else "[" + ", ".join(str(error) for error in errors) + "]"
     details = StatusDetails(name=name, group=resource.group, kind=resource.kind, causes=causes)
     return failure(422, "Invalid", f'{resource.group_kind} "{name}" is invalid: {listed}', details)
+
+
+def invalid_options(kind: str, errors: Sequence[FieldError]) -> ApiError:
+    """422 for the options of a request (DeleteOptions, …), which are about no object of a name."""
+    causes = [StatusCause(reason=error.reason, message=error.body, field=error.field) for error in errors]
+    listed = str(errors[0]) if len(errors) == 1 else "[" + ", ".join(str(error) for error in errors) + "]"
+    details = StatusDetails(group="meta.k8s.io", kind=kind, causes=causes)
+    return failure(422, "Invalid", f'{kind}.meta.k8s.io "" is invalid: {listed}', details)
 
 
 def bad_request(message: str) -> ApiError:

@@ -3,20 +3,23 @@
 A deletion ends an object at once unless something holds it: time it is given to end (pods on a node), finalizers, or the
 wish that its dependents go first or stay (propagation policy, kept as a finalizer for the garbage collector). Then the
 object is marked with its deletionTimestamp and goes when the last hold does.
+
+A second deletion may change that wish, and shorten the time; while time is left that it does not shorten, it changes nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from everynode.api import scheme, status
+from everynode.api import fielderror, scheme, status
 from everynode.api.meta_v1 import DeleteOptions, StatusDetails
 from everynode.api.scheme import Resource
 from everynode.apiserver import body, media, selection, stored
 from everynode.apiserver.admission.namespaces import IMMORTAL_NAMESPACES
 from everynode.apiserver.call import Call, Target, check_dry_run
 from everynode.apiserver.strategies import strategy_of
-from everynode.apiserver.writing import ATTEMPTS, Writer, check_uid
+from everynode.apiserver.writing import ATTEMPTS, Writer
 from everynode.store.contract import Conflict, Entry
 from everynode.values import timestamps
 from everynode.wire.message import Response
@@ -25,7 +28,9 @@ FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 # Kinds of which the answer to a DELETE shows the object even when it is gone; for all others it is a Status.
 _SHOWN_WHEN_GONE = (scheme.PODS, scheme.SERVICES, scheme.SERVICE_ACCOUNTS)
-_POLICIES = {"Foreground": FOREGROUND, "Orphan": ORPHAN, "Background": ""}
+_POLICIES = {"Foreground": FOREGROUND, "Background": "", "Orphan": ORPHAN}
+# Deletions of one collection under way at once: enough to share a commit, and few enough to leave room for others.
+AT_ONCE = 50
 
 
 async def delete(writer: Writer, call: Call) -> Response:
@@ -40,18 +45,16 @@ async def delete_collection(writer: Writer, call: Call) -> Response:
     options = body.read_delete_options(call)
     chosen = selection.parse(resource, request.first("labelSelector"), request.first("fieldSelector"))
     page = await writer.store.range(resource.scope(call.target.namespace), terms=chosen.terms)
-    shown = []
-    for entry in page.entries:
-        if not chosen.matches(entry):
-            continue
-        namespace, name = _place(resource, entry)
-        one = Call(request, call.user, Target(resource, namespace, name), call.warnings)
-        try:
-            await delete_object(writer, one, options)
-        except status.ApiError as error:
-            if error.code != 404:
-                raise
-        shown.append(stored.present(resource, entry))
+    selected = [entry for entry in page.entries if chosen.matches(entry)]
+    for start in range(0, len(selected), AT_ONCE):
+        some = selected[start : start + AT_ONCE]
+        outcomes = await asyncio.gather(
+            *(_delete_entry(writer, call, options, entry) for entry in some), return_exceptions=True
+        )
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+    shown = [stored.present(resource, entry) for entry in selected]
     listed = b'{"kind":"%bList","apiVersion":"%b","metadata":{"resourceVersion":"%d"},"items":[%b]}' % (
         resource.kind.encode(),
         resource.api_version.encode(),
@@ -61,10 +64,15 @@ async def delete_collection(writer: Writer, call: Call) -> Response:
     return media.json_response(200, listed, call.warnings)
 
 
-def _place(resource: Resource, entry: Entry) -> tuple[str, str]:
-    """The namespace and name that a key of the resource stands for."""
+async def _delete_entry(writer: Writer, call: Call, options: DeleteOptions, entry: Entry) -> None:
+    resource = call.resource
     namespace, _, name = entry.key[len(resource.prefix) :].rpartition("/")
-    return namespace, name
+    one = Call(call.request, call.user, Target(resource, namespace, name), call.warnings)
+    try:
+        await delete_object(writer, one, options)
+    except status.ApiError as error:
+        if error.code != 404:
+            raise
 
 
 async def delete_object(writer: Writer, call: Call, options: DeleteOptions) -> Response:
@@ -73,11 +81,16 @@ async def delete_object(writer: Writer, call: Call, options: DeleteOptions) -> R
     if resource is scheme.NAMESPACES and target.name in IMMORTAL_NAMESPACES:
         raise status.forbidden(resource, target.name, "this namespace may not be deleted")
     holds = _holds_wanted(options)
+    if resource.prefix == scheme.EVENTS.prefix:
+        # Events are not collected: nobody would ever take such a finalizer away.
+        holds = ""
     dry_run = check_dry_run(options.dry_run) or call.dry_run
     for _ in range(ATTEMPTS):
         entry = await writer.current(call)
         obj = stored.decode(resource, entry)
         _check_preconditions(call, options, obj)
+        if _is_pending(obj, options):
+            return writer.answer(call, 200, entry.value, entry.revision)
         wait = _mark(writer, resource, obj, options, holds)
         try:
             if not wait:
@@ -102,36 +115,48 @@ def _details(resource: Resource, obj: Any) -> StatusDetails:
 
 def _holds_wanted(options: DeleteOptions) -> str | None:
     """The finalizer that the propagation policy asks for, "" for none, None when the caller said nothing."""
-    if options.propagation_policy is None:
+    policy = options.propagation_policy
+    if policy is None:
         if options.orphan_dependents is None:
             return None
         return ORPHAN if options.orphan_dependents else ""
+    errors = []
     if options.orphan_dependents is not None:
-        raise status.bad_request(
-            "DeleteOptions is invalid: propagationPolicy: Invalid value: orphanDependents and "
-            "deletionPropagation cannot be both set"
-        )
-    if options.propagation_policy not in _POLICIES:
-        raise status.bad_request(
-            f'propagationPolicy: Unsupported value: "{options.propagation_policy}": '
-            'supported values: "Foreground", "Background", "Orphan"'
-        )
-    return _POLICIES[options.propagation_policy]
+        why = "orphanDependents and deletionPropagation cannot be both set"
+        errors.append(fielderror.invalid("propagationPolicy", policy, why))
+    if policy not in _POLICIES:
+        errors.append(fielderror.not_supported("propagationPolicy", policy, (*_POLICIES, "nil")))
+    if errors:
+        raise status.invalid_options("DeleteOptions", errors)
+    return _POLICIES[policy]
 
 
 def _check_preconditions(call: Call, options: DeleteOptions, obj: Any) -> None:
-    wanted = options.preconditions
+    """Raises the 409 that tells that another object, or another version of it, was meant."""
+    wanted, metadata = options.preconditions, obj.metadata
     if wanted is None:
         return
-    metadata = obj.metadata
-    if wanted.uid is not None:
-        check_uid(call, wanted.uid, metadata.uid)
+    if wanted.uid is not None and wanted.uid != metadata.uid:
+        why = (
+            f"the UID in the precondition ({wanted.uid}) does not match the UID in record ({metadata.uid}). "
+            "The object might have been deleted and then recreated"
+        )
+        raise status.not_the_one(call.resource, call.target.name, why)
     if wanted.resource_version is not None and wanted.resource_version != metadata.resource_version:
         why = (
-            f"Precondition failed: ResourceVersion in precondition: {wanted.resource_version}, "
-            f"ResourceVersion in object meta: {metadata.resource_version}"
+            f"the ResourceVersion in the precondition ({wanted.resource_version}) does not match the ResourceVersion in "
+            f"record ({metadata.resource_version}). The object might have been modified"
         )
-        raise status.conflict(call.resource, call.target.name, why)
+        raise status.not_the_one(call.resource, call.target.name, why)
+
+
+def _is_pending(obj: Any, options: DeleteOptions) -> bool:
+    """Whether a deletion has begun that this one cannot hasten: then nothing is changed, not even the finalizers."""
+    metadata = obj.metadata
+    if metadata.deletion_timestamp is None:
+        return False
+    given, asked = metadata.deletion_grace_period_seconds or 0, options.grace_period_seconds
+    return bool(given) and (asked is None or _at_least_one(asked) >= given)
 
 
 def _mark(writer: Writer, resource: Resource, obj: Any, options: DeleteOptions, holds: str | None) -> bool:
@@ -140,18 +165,24 @@ def _mark(writer: Writer, resource: Resource, obj: Any, options: DeleteOptions, 
     if holds is not None:
         others = [name for name in metadata.finalizers if name not in (FOREGROUND, ORPHAN)]
         metadata.finalizers = [*others, holds] if holds else others
-    grace = strategy.grace_seconds(obj, options.grace_period_seconds)
     now = writer.clock.now()
     if metadata.deletion_timestamp is None:
+        grace = strategy.grace_seconds(obj, options.grace_period_seconds)
         metadata.deletion_timestamp = timestamps.seconds_text(now + grace)
         metadata.deletion_grace_period_seconds = grace
         if metadata.generation:
             metadata.generation += 1
         strategy.begin_deletion(obj)
-    elif options.grace_period_seconds is not None and grace < (metadata.deletion_grace_period_seconds or 0):
-        # A second deletion may only shorten the time that the first one gave.
-        begun = timestamps.parse(metadata.deletion_timestamp) - (metadata.deletion_grace_period_seconds or 0)
-        metadata.deletion_timestamp = timestamps.seconds_text(max(begun + grace, now))
-        metadata.deletion_grace_period_seconds = grace
+    elif metadata.deletion_grace_period_seconds and options.grace_period_seconds is not None:
+        grace = _at_least_one(options.grace_period_seconds)
+        ends = timestamps.parse(metadata.deletion_timestamp) - metadata.deletion_grace_period_seconds + grace
+        metadata.deletion_timestamp = timestamps.seconds_text(max(ends, now))
+        # When its time is up already, whoever ends it (a node) has yet to be told: it gets the least that is not nothing.
+        metadata.deletion_grace_period_seconds = min(grace, 1) if ends < now else grace
     held_by_spec = bool(getattr(getattr(obj, "spec", None), "finalizers", None))
     return bool(metadata.deletion_grace_period_seconds or metadata.finalizers or held_by_spec)
+
+
+def _at_least_one(grace: int) -> int:
+    """Seconds of grace; what is below zero counts as one, as in Kubernetes."""
+    return 1 if grace < 0 else grace

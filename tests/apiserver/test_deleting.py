@@ -35,6 +35,63 @@ async def test_a_pod_on_a_node_is_given_its_grace(api: Caller, core: str) -> Non
     assert (await api.get(f"{core}/pods/a")).code == 404
 
 
+async def test_a_deletion_that_hastens_nothing_changes_nothing(api: Caller, core: str) -> None:
+    await api.create(f"{core}/pods", pod("a", nodeName="n1", terminationGracePeriodSeconds=40))
+    marked = await api.must("DELETE", f"{core}/pods/a")
+    for options in ({}, {"gracePeriodSeconds": 40}, {"propagationPolicy": "Foreground"}):
+        assert await api.must("DELETE", f"{core}/pods/a", options) == marked
+    assert (await api.get(f"{core}/pods/a")).body == marked
+
+
+async def test_a_pod_that_has_ended_while_it_was_given_time_keeps_it(api: Caller, core: str) -> None:
+    await api.create(f"{core}/pods", pod("a", nodeName="n1", terminationGracePeriodSeconds=40))
+    await api.must("DELETE", f"{core}/pods/a")
+    await api.must("PATCH", f"{core}/pods/a/status", {"status": {"phase": "Failed"}}, kind=MERGE)
+    shorter = await api.must("DELETE", f"{core}/pods/a", {"gracePeriodSeconds": 10})
+    assert shorter["metadata"]["deletionGracePeriodSeconds"] == 10
+    assert (await api.get(f"{core}/pods/a")).code == 200
+
+
+async def test_a_second_deletion_may_change_what_becomes_of_dependents(api: Caller, core: str) -> None:
+    await api.create(f"{core}/configmaps", config_map("a"))
+    await api.must("DELETE", f"{core}/configmaps/a", {"propagationPolicy": "Foreground"})
+    held = await api.must("DELETE", f"{core}/configmaps/a", {"propagationPolicy": "Orphan"})
+    assert held["metadata"]["finalizers"] == ["orphan"]
+    await api.must("DELETE", f"{core}/configmaps/a", {"propagationPolicy": "Background"})
+    assert (await api.get(f"{core}/configmaps/a")).code == 404
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"preconditions": {"uid": "other"}},
+            'Operation cannot be fulfilled on ConfigMap "a": the UID in the precondition (other) does not match the UID in '
+            "record ({uid}). The object might have been deleted and then recreated",
+        ),
+        (
+            {"preconditions": {"resourceVersion": "1"}},
+            'Operation cannot be fulfilled on ConfigMap "a": the ResourceVersion in the precondition (1) does not match the '
+            "ResourceVersion in record ({resourceVersion}). The object might have been modified",
+        ),
+        (
+            {"propagationPolicy": "Sideways"},
+            'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Sideways": supported values: '
+            '"Foreground", "Background", "Orphan", "nil"',
+        ),
+        (
+            {"propagationPolicy": "Orphan", "orphanDependents": True},
+            'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Invalid value: "Orphan": orphanDependents and '
+            "deletionPropagation cannot be both set",
+        ),
+    ],
+)
+async def test_why_a_deletion_is_refused(api: Caller, core: str, options: dict, message: str) -> None:
+    made = await api.create(f"{core}/configmaps", config_map("a"))
+    answer = await api.call("DELETE", f"{core}/configmaps/a", options)
+    assert answer.body["message"] == message.format(**made["metadata"])
+
+
 async def test_a_pod_on_no_node_or_ended_goes_at_once(api: Caller, core: str) -> None:
     await api.create(f"{core}/pods", pod("a"))
     await api.must("DELETE", f"{core}/pods/a")
@@ -70,8 +127,8 @@ async def test_propagation_policies_leave_their_finalizer(
     [
         ({"preconditions": {"uid": "other"}}, 409),
         ({"preconditions": {"resourceVersion": "1"}}, 409),
-        ({"propagationPolicy": "Sideways"}, 400),
-        ({"propagationPolicy": "Orphan", "orphanDependents": True}, 400),
+        ({"propagationPolicy": "Sideways"}, 422),
+        ({"propagationPolicy": "Orphan", "orphanDependents": True}, 422),
         ({"kind": "Pod"}, 400),
         ({"gracePeriodSeconds": "x"}, 400),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from everynode.api.core_v1 import NamespaceCondition
@@ -35,6 +35,22 @@ class Remains:
     def __bool__(self) -> bool:
         return bool(self.objects or self.failures)
 
+    def add(self, resource: Resource, namespace: str, left: Sequence[Sequence[str]], *, overdue: bool) -> None:
+        """Counts the objects of one kind, given as the finalizers of each; `overdue`: nothing but finalizers explains them."""
+        if not left:
+            return
+        held_by = Counter(name for finalizers in left for name in finalizers)
+        self.objects[resource] += len(left)
+        self.finalizers.update(held_by)
+        if overdue and not held_by:
+            gvr = f"{resource.group}/{resource.version}, Resource={resource.plural}"
+            self.failures.append(f"unexpected items still remain in namespace: {namespace} for gvr: {gvr}")
+
+
+def longest_grace(pods: Iterable[tuple[str, int | None]]) -> int:
+    """The seconds that pods (phase, terminationGracePeriodSeconds) may take to end."""
+    return max((grace or 0 for phase, grace in pods if phase not in ("Succeeded", "Failed")), default=0)
+
 
 def conditions(told: Sequence[NamespaceCondition], remains: Remains, now: str) -> list[NamespaceCondition] | None:
     """The namespace's conditions after this round; None if it says all that already."""
@@ -57,7 +73,7 @@ def _failing(remains: Remains) -> dict[str, tuple[str, str]]:
     """The conditions that are not well, with reason and message."""
     failing = {}
     if remains.failures:
-        listed = ", ".join(remains.failures)
+        listed = ", ".join(sorted(remains.failures))
         failing["NamespaceDeletionContentFailure"] = (
             "ContentDeletionFailed",
             f"Failed to delete all resource types, {len(remains.failures)} remaining: {listed}",

@@ -2,25 +2,30 @@
 
 Pods are deleted first and waited for, so that nothing they need is taken from under them; then everything else of every
 namespaced kind. What is left (objects that finalizers hold, pods that take their time) is counted into the namespace's
-conditions, and the next round comes soon: the longer it has lasted, the later, at most every five seconds. When nothing is
-left the finalizer `kubernetes` is taken away and the API server removes the namespace.
+conditions, and the next round comes soon: the longer it has lasted, the later, at most every five seconds. What is left for
+no reason (a pod past its grace, whose node is silent) is told as a failure, in Kubernetes' words. When nothing is left the
+finalizer `kubernetes` is taken away and the API server removes the namespace.
 """
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import msgspec
 
 from everynode.api.core_v1 import Namespace
 from everynode.api.scheme import NAMESPACES, PODS, RESOURCES, Resource
 from everynode.api.status import ApiError
-from everynode.api.views import Identity
+from everynode.api.views import Identity, View
 from everynode.base.clock import Clock
 from everynode.client.client import Client
-from everynode.controllers.namespace.plan import Remains, conditions
+from everynode.controllers.namespace.plan import Remains, conditions, longest_grace
 from everynode.reconcile.informer import InformerSet
 from everynode.reconcile.queue import Queue
 from everynode.reconcile.runner import Runner
 from everynode.values import timestamps
+
+T = TypeVar("T", bound="Thing")
 
 FINALIZER = "kubernetes"
 # Seconds between two rounds, at least and at most.
@@ -32,10 +37,23 @@ class Meta(Identity):
     finalizers: list[str] = []
 
 
-class Thing(msgspec.Struct, gc=False):
+class Thing(View):
     """Any object, as far as it matters here."""
 
     metadata: Meta = msgspec.field(default_factory=Meta)
+
+
+class PodSpec(View):
+    termination_grace_period_seconds: int | None = None
+
+
+class PodStatus(View):
+    phase: str = ""
+
+
+class Pod(Thing):
+    spec: PodSpec = msgspec.field(default_factory=PodSpec)
+    status: PodStatus = msgspec.field(default_factory=PodStatus)
 
 
 def _contents() -> list[Resource]:
@@ -76,38 +94,58 @@ class NamespaceController:
         begun = namespace.metadata.deletion_timestamp
         if begun is None or FINALIZER not in namespace.spec.finalizers:
             return
-        remains = await self._empty(name)
-        now = self._clock.now()
-        told = conditions(namespace.status.conditions, remains, timestamps.seconds_text(now))
-        if remains and told is not None:
-            change = {"status": {"conditions": told}}
-            await self._client.patch(NAMESPACES, name, change, subresource="status")
+        lasted = self._clock.now() - timestamps.parse(begun)
+        remains = await self._empty(name, lasted)
+        others = [each for each in namespace.spec.finalizers if each != FINALIZER]
+        if remains or others or namespace.metadata.finalizers:
+            namespace = await self._tell(namespace, remains)
         if remains:
-            lasted = now - timestamps.parse(begun)
             self._queue.add_after(name, min(max(SOONEST, lasted / 4), LATEST))
         else:
-            namespace.spec.finalizers = [each for each in namespace.spec.finalizers if each != FINALIZER]
+            namespace.spec.finalizers = others
             await self._client.update(NAMESPACES, name, namespace, subresource="finalize")
 
-    async def _empty(self, namespace: str) -> Remains:
-        """One round: deletes what is there and counts what stays."""
+    async def _tell(self, namespace: Namespace, remains: Remains) -> Namespace:
+        """Writes what there is to tell into a namespace that stays for a while; the namespace as it is then."""
+        told = conditions(namespace.status.conditions, remains, timestamps.seconds_text(self._clock.now()))
+        if told is None:
+            return namespace
+        change = {"status": {"conditions": told}}
+        return await self._client.patch(
+            NAMESPACES, namespace.metadata.name, change, subresource="status", view=Namespace
+        )
+
+    async def _empty(self, namespace: str, lasted: float) -> Remains:
+        """One round: deletes what is there and counts what stays; the deletion has lasted this many seconds."""
         remains = Remains()
-        await self._delete_all(PODS, namespace, remains)
+        await self._delete_pods(namespace, lasted, remains)
         if not remains:
             for resource in _contents():
                 if resource is not PODS:
                     await self._delete_all(resource, namespace, remains)
         return remains
 
-    async def _delete_all(self, resource: Resource, namespace: str, remains: Remains) -> None:
+    async def _delete_pods(self, namespace: str, lasted: float, remains: Remains) -> None:
         try:
-            there = await self._client.list(resource, namespace, view=Thing)
-            if any(thing.metadata.deletion_timestamp is None for thing in there.items):
-                await self._client.delete_collection(resource, namespace, propagation_policy="Background")
-                there = await self._client.list(resource, namespace, view=Thing)
+            before, left = await self._delete_what_stays(PODS, Pod, namespace)
         except ApiError as error:
             remains.failures.append(str(error))
             return
-        if there.items:
-            remains.objects[resource] += len(there.items)
-        remains.finalizers.update(name for thing in there.items for name in thing.metadata.finalizers)
+        grace = longest_grace((pod.status.phase, pod.spec.termination_grace_period_seconds) for pod in before)
+        remains.add(PODS, namespace, [pod.metadata.finalizers for pod in left], overdue=lasted >= grace)
+
+    async def _delete_all(self, resource: Resource, namespace: str, remains: Remains) -> None:
+        try:
+            _, left = await self._delete_what_stays(resource, Thing, namespace)
+        except ApiError as error:
+            remains.failures.append(str(error))
+            return
+        remains.add(resource, namespace, [thing.metadata.finalizers for thing in left], overdue=True)
+
+    async def _delete_what_stays(self, resource: Resource, view: type[T], namespace: str) -> tuple[list[T], list[T]]:
+        """Deletes what is not being deleted yet; what was there before, and what is there now."""
+        before = (await self._client.list(resource, namespace, view=view)).items
+        if all(thing.metadata.deletion_timestamp is not None for thing in before):
+            return before, before
+        await self._client.delete_collection(resource, namespace, propagation_policy="Background")
+        return before, (await self._client.list(resource, namespace, view=view)).items
