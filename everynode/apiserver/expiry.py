@@ -13,7 +13,7 @@ import msgspec
 
 from everynode.api import scheme
 from everynode.base.clock import Clock
-from everynode.store.contract import Conflict, Entry, Store, StoreFailed, Watch, WatcherTooSlow
+from everynode.store.contract import Conflict, Entry, Store, StoreFailed, StoreFull, Watch, WatcherTooSlow
 from everynode.values import timestamps
 
 # Kubernetes' own --event-ttl.
@@ -92,6 +92,10 @@ class EventExpiry:
                 await self._store.write(key, None, expect=revision)
             except Conflict:
                 continue  # changed or gone meanwhile: the watch tells
+            except StoreFull:
+                self._ends[key] = (end, revision)
+                self._ends.move_to_end(key, last=False)
+                return
 
 
 def _last_told(entry: Entry) -> float:

@@ -23,6 +23,7 @@ from everynode.apiserver import (
     creating,
     deleting,
     discovery,
+    health,
     media,
     metrics,
     openapi,
@@ -41,7 +42,7 @@ from everynode.apiserver.watching import Watcher
 from everynode.apiserver.writing import Writer
 from everynode.base.clock import Clock
 from everynode.base.ids import Ids
-from everynode.store.contract import Store, StoreFailed
+from everynode.store.contract import Store, StoreFailed, StoreFull
 from everynode.wire.message import Request, Response
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,8 @@ class ApiServer:
         except status.ApiError as error:
             response = media.json_response(error.code, error.body())
             response.headers.update(error.headers)
+        except StoreFull as error:
+            response = _failed(status.unavailable(f"the store takes no writes: {error}; reads go on"))
         except StoreFailed as error:
             response = _failed(status.unavailable(f"the store has failed: {error}"))
         except asyncio.CancelledError:
@@ -147,9 +150,7 @@ class ApiServer:
             return media.document(200, version())
         if path == "/metrics":
             return metrics.serve(self.answered, self._store)
-        if path in access.PUBLIC_PATHS:
-            return Response(200, {"content-type": "text/plain; charset=utf-8"}, b"ok")
-        found = discovery.serve(request) or openapi.serve(request)
+        found = health.serve(request, user, self._store) or discovery.serve(request) or openapi.serve(request)
         if found is None:
             raise status.no_such_path()
         return found

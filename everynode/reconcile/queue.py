@@ -77,7 +77,7 @@ class Queue:
         self._delayed[key] = loop.call_at(when, self._due, key)
 
     def add_rate_limited(self, key: str, at_most: float = inf) -> None:
-        """The key failed: it comes again after a delay that doubles with each failure, until `forget`; `at_most` so many seconds."""
+        """The key failed: it comes again after a delay that doubles with each failure, until `forget`, up to `at_most`."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         # Past 60 doublings the power itself would be absurd; the longest delay has long been reached.

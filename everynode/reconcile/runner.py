@@ -1,7 +1,9 @@
 """Workers that take keys from a queue and reconcile each, again and again until it works.
 
-A failure is never lost: the key comes back after its back-off. What the API refuses (`ApiError`) is everyday, a conflict or
-an outage, and leaves one line in the log; any other exception is a fault of ours and leaves its traceback.
+A failure is never lost: the key comes back after its back-off. What the API refuses (`ApiError`) is everyday and leaves one
+line in the log. An API that serves nobody (503: it cannot be reached, or its disk is full) is not the key's fault: whoever
+suffers it has told of it, so nothing is said here, and no key waits so long that work goes on late when it is over. Any other
+exception is a fault of ours and leaves its traceback.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ from everynode.api.status import ApiError
 from everynode.reconcile.queue import Queue
 
 log = logging.getLogger(__name__)
+
+# Seconds between two tries while the API serves nobody, at most.
+LONGEST_OUTAGE_DELAY = 10.0
 
 
 class Runner:
@@ -53,8 +58,12 @@ class Runner:
             await self._reconcile(key)
         except ApiError as error:
             self.refusals += 1
-            log.info("%s: %s: %s", self.name, key, error)
-            self.queue.add_rate_limited(key)
+            if error.code == 503:
+                log.debug("%s: %s: %s", self.name, key, error)
+                self.queue.add_rate_limited(key, at_most=LONGEST_OUTAGE_DELAY)
+            else:
+                log.info("%s: %s: %s", self.name, key, error)
+                self.queue.add_rate_limited(key)
         except Exception:
             self.faults += 1
             log.exception("%s: %s", self.name, key)

@@ -10,8 +10,11 @@ import pytest
 
 from everynode.apiserver.expiry import LIFE_SECONDS, NAP_SECONDS
 from everynode.apiserver.facets import facets
+from everynode.store.journal import NoJournal
+from everynode.store.local import LocalStore
 from everynode.store.open import open_store
 from tests.apiserver.caller import MERGE, Caller, manifest
+from tests.store.filling import Filling
 from tests.virtual_time import LoopClock, virtually
 
 HOUR = LIFE_SECONDS
@@ -74,3 +77,26 @@ def test_after_a_restart_the_time_it_tells_counts(tmp_path: Path, told: str, lef
 
     virtually(before())
     virtually(after())
+
+
+def test_an_event_whose_hour_is_over_waits_for_room_on_the_disk() -> None:
+    async def scenario() -> None:
+        medium = Filling(NoJournal())
+        store = LocalStore(medium, facets)
+        api = Caller(store, clock=LoopClock())
+        await api.namespace()
+        for name in ("a", "b"):
+            await api.create("/api/v1/namespaces/default/events", event(name))
+        async with asyncio.TaskGroup() as group:
+            work = group.create_task(api.api.run())
+            medium.full = True
+            await asyncio.sleep(HOUR + 5 * NAP_SECONDS)
+            assert await names(api) == ["a", "b"]
+            medium.full = False
+            await asyncio.sleep(2 * NAP_SECONDS)
+            assert await names(api) == []
+            assert not work.done()
+            work.cancel()
+        await store.close()
+
+    virtually(scenario())
