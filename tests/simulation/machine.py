@@ -1,0 +1,203 @@
+"""Anything may happen to a cluster, in any order: hypothesis chooses, the Stage does it, the Witness looks on.
+
+Three simulated nodes and up to two that clients make, up to three DaemonSets (two of them with the same selector), and every trouble
+there is. At the end of each run all faults are mended, and the cluster must come to rest.
+
+How long it runs is a hypothesis profile, chosen by the environment variable `EVERYNODE_SIMULATION`:
+
+    python -m pytest tests/simulation                                     # `ci`: the same runs each time, half a minute
+    EVERYNODE_SIMULATION=long python -m pytest tests/simulation/test_machine.py   # other runs each time, about an hour
+
+A failure prints the steps that lead to it, as calls that can be pasted into a test, and the line `@reproduce_failure(…)`, which on
+top of the machine's test replays it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from tests.simulation.recount import Json
+from tests.simulation.stage import ON_DELETE, Stage, Template, rolling
+
+SIZE = 3
+# Two DaemonSets of one selector: they adopt what the other lets go.
+APPS = {"one": "one", "two": "two", "twin": "one"}
+NAMES = sorted(APPS)
+MADE = ("made-0", "made-1")
+MOST_RUNNING = 12  # bare pods
+
+names = st.sampled_from(NAMES)
+which = st.integers(0, 7)
+images = st.sampled_from(
+    ["good:1", "good:2", "good:3", "slow:1", "slow:2", "crash:1", "crash:2", "never:1", "missing:1"]
+)
+zones = st.sampled_from(["", "", "a", "b"])
+strategies = st.one_of(
+    st.builds(rolling, st.sampled_from([1, 1, 2, "30%", "50%", "100%"])),
+    st.builds(rolling, st.just(0), st.sampled_from([1, 2, "30%", "100%"])),
+    st.just(ON_DELETE),
+)
+# Three DaemonSets of one CPU each and one more pod in a surge are all that a node of four CPUs holds.
+templates = st.builds(Template, images, zones, st.booleans(), st.sampled_from(["100m", "900m"]))
+min_ready = st.sampled_from([0, 0, 5, 30])
+history = st.sampled_from([0, 1, 10])
+effects = st.sampled_from(["", "NoSchedule", "NoExecute", "PreferNoSchedule"])
+spans = st.sampled_from([0.0, 0.0, 0.05, 0.3, 1.0, 2.5, 6.0, 12.0, 31.0, 60.0, 400.0])
+
+
+class AnyWeather(RuleBasedStateMachine):
+    """One cluster, from its start until it is at rest."""
+
+    size = SIZE
+
+    @initialize(template=templates, strategy=strategies, min_ready=min_ready, seconds=spans)
+    def begin(self, template: Template, strategy: Json, min_ready: int, seconds: float) -> None:
+        self.stage = Stage(self.size)
+        self.bare = 0
+        self.stage.create("one", template, strategy, min_ready=min_ready)
+        self.stage.advance(seconds)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "stage"):
+            return
+        try:
+            if not self.stage.broken:
+                self.stage.rest()
+        finally:
+            self.stage.close()
+
+    # Choosing
+
+    def there(self, name: str) -> bool:
+        ds = self.stage.witness.daemon_sets.get(f"default/{name}")
+        return ds is not None and "deletionTimestamp" not in ds["metadata"]
+
+    def pod(self, which: int, nodes: Sequence[str] = ()) -> Json | None:
+        pods = [one for _, one in sorted(self.stage.witness.pods.items())]
+        if nodes:
+            pods = [one for one in pods if one["spec"].get("nodeName") in nodes]
+        return pods[which % len(pods)] if pods else None
+
+    def node(self, which: int) -> str | None:
+        nodes = self.stage.nodes
+        return nodes[which % len(nodes)] if nodes else None
+
+    # Time
+
+    @rule(seconds=spans)
+    def time_passes(self, seconds: float) -> None:
+        self.stage.advance(seconds)
+
+    @rule(down=st.sampled_from([0.0, 5.0, 100.0]))
+    def restart(self, down: float) -> None:
+        self.stage.restart(down)
+
+    # DaemonSets
+
+    @rule(name=names, template=templates, strategy=strategies, min_ready=min_ready, history=history)
+    def create(self, name: str, template: Template, strategy: Json, min_ready: int, history: int) -> None:
+        self.stage.create(name, template, strategy, min_ready=min_ready, history=history, app=APPS[name])
+
+    @rule(name=names, propagation=st.sampled_from(["Background", "Foreground", "Orphan"]))
+    def delete(self, name: str, propagation: str) -> None:
+        if self.there(name):
+            self.stage.delete(name, propagation)
+
+    @rule(name=names, image=images)
+    def set_image(self, name: str, image: str) -> None:
+        if self.there(name):
+            self.stage.roll(name, Template(image))
+
+    @rule(name=names, template=templates)
+    def change_template(self, name: str, template: Template) -> None:
+        if self.there(name):
+            self.stage.roll(name, template)
+
+    @rule(name=names, strategy=strategies)
+    def change_strategy(self, name: str, strategy: Json) -> None:
+        if self.there(name):
+            # A strategic patch would leave the other budget in place; so does a merge patch, unless it is null.
+            self.stage.change(name, updateStrategy={"rollingUpdate": None, **strategy})
+
+    @rule(name=names, seconds=min_ready)
+    def change_min_ready(self, name: str, seconds: int) -> None:
+        if self.there(name):
+            self.stage.change(name, minReadySeconds=seconds)
+
+    @rule(name=names, back=st.integers(1, 3))
+    def undo(self, name: str, back: int) -> None:
+        if self.there(name):
+            self.stage.undo(name, back)
+
+    # Nodes
+
+    @rule(which=which, zone=st.sampled_from([None, "a", "b"]))
+    def label_node(self, which: int, zone: str | None) -> None:
+        if (node := self.node(which)) is not None:
+            self.stage.label(node, zone)
+
+    @rule(which=which, effect=effects)
+    def taint_node(self, which: int, effect: str) -> None:
+        if (node := self.node(which)) is not None:
+            self.stage.taint(node, effect)
+
+    @rule(which=which, unschedulable=st.booleans())
+    def cordon(self, which: int, unschedulable: bool) -> None:
+        if (node := self.node(which)) is not None:
+            self.stage.cordon(node, unschedulable)
+
+    @rule(which=which)
+    def delete_node(self, which: int) -> None:
+        if (node := self.node(which)) is not None:
+            self.stage.delete_node(node)
+
+    @rule(index=st.integers(0, SIZE - 1), zone=zones)
+    def bring_node_back(self, index: int, zone: str) -> None:
+        name = f"node-{index:05d}"
+        if name not in self.stage.nodes:
+            self.stage.make_node(name, simulated=True, zone=zone)
+
+    @rule(name=st.sampled_from(MADE), zone=zones)
+    def make_node(self, name: str, zone: str) -> None:
+        if name not in self.stage.nodes:
+            self.stage.make_node(name, zone=zone)
+
+    @rule()
+    def work_as_kubelet(self) -> None:
+        self.stage.work_as_kubelet()
+
+    @rule(index=st.integers(0, SIZE - 1), silent=st.booleans())
+    def silence(self, index: int, silent: bool) -> None:
+        self.stage.silence(f"node-{index:05d}", silent)
+
+    @rule(index=st.integers(0, SIZE - 1), seconds=st.sampled_from([-300.0, 0.0, 40.0, 300.0]))
+    def skew(self, index: int, seconds: float) -> None:
+        self.stage.skew(f"node-{index:05d}", seconds)
+
+    # Pods
+
+    @rule(which=which, grace=st.sampled_from([None, 0, 5]))
+    def delete_pod(self, which: int, grace: int | None) -> None:
+        if (pod := self.pod(which)) is not None:
+            self.stage.delete_pod(pod, grace)
+
+    @rule(which=which, app=st.sampled_from([None, "one", "two"]))
+    def label_pod(self, which: int, app: str | None) -> None:
+        if (pod := self.pod(which)) is not None:
+            self.stage.label_pod(pod, app)
+
+    @rule(which=which)
+    def fail_pod(self, which: int) -> None:
+        # Only where the test is the kubelet: another one would contradict.
+        if (pod := self.pod(which, MADE)) is not None:
+            self.stage.fail_pod(pod)
+
+    @precondition(lambda self: self.bare < MOST_RUNNING)
+    @rule(which=which, cpu=st.sampled_from(["100m", "3500m"]), pinned=st.booleans())
+    def bare_pod(self, which: int, cpu: str, pinned: bool) -> None:
+        if (node := self.node(which)) is not None:
+            self.bare += 1
+            self.stage.bare_pod(f"bare-{self.bare}", node, cpu=cpu, pinned=pinned)
