@@ -6,13 +6,13 @@ anew from whatever stands when others write in between. A patch is judged by the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 
 from everynode.api import schema, status
-from everynode.apiserver import applying, body, media, status_patch, stored
+from everynode.apiserver import applying, body, media, part_patch, stored
 from everynode.apiserver.call import Call
 from everynode.apiserver.creating import create_object
 from everynode.apiserver.writing import (
@@ -62,19 +62,24 @@ async def patch(writer: Writer, call: Call) -> Response:
         kind = next((each.type for each in media.parse(kind)), "")
     if kind == APPLY_PATCH:
         return await _apply(writer, call)
-    of_status = status_patch.read(call) if kind == MERGE_PATCH else None
-    change = _patch_of(call, kind)
+    write = _write_of(writer, call, kind)
     for _ in range(ATTEMPTS):
         entry = await writer.current(call)
         try:
-            if of_status is not None:
-                return await status_patch.replace(writer, call, entry, of_status)
-            tree = change(stored.tree(call.resource, entry))
-            return await _replace(writer, call, entry, _patched(call, tree))
+            return await write(entry)
         except Conflict as conflict:
             if conflict.current is None:
                 raise status.not_found(call.resource, call.target.name) from None
     raise status.conflict(call.resource, call.target.name, status.OBJECT_MODIFIED)
+
+
+def _write_of(writer: Writer, call: Call, kind: str) -> Callable[[Entry], Awaitable[Response]]:
+    """What the patch makes of the version that stands."""
+    of_part = part_patch.read(call) if kind == MERGE_PATCH else None
+    if of_part is not None:
+        return lambda entry: part_patch.replace(writer, call, entry, of_part)
+    change = _patch_of(call, kind)
+    return lambda entry: _replace(writer, call, entry, _patched(call, change(stored.tree(call.resource, entry))))
 
 
 def _patched(call: Call, tree: dict[str, Any]) -> Any:
