@@ -230,6 +230,24 @@ def test_another_scheduler_process_keeps_the_promises_of_the_one_before() -> Non
     virtually(main())
 
 
+def test_the_end_of_a_promise_wakes_those_who_held_back_for_it() -> None:
+    async def main() -> None:
+        async with real_api(scheduler) as api:
+            await api.node("n0", cpu="2")
+            await pod(api, "promised", on="n0", spec={"schedulingGates": [{"name": "never"}]})
+            await api.client.patch(
+                PODS, "promised", {"status": {"nominatedNodeName": "n0"}}, "default", subresource="status"
+            )
+            await pod(api, "later", on="n0")
+            await asyncio.sleep(30)
+            assert await seen(api, "later") == ("", "")
+            await api.client.delete(PODS, "promised", "default", grace_period_seconds=0)
+            await asyncio.sleep(A_MOMENT)
+            assert await seen(api, "later") == ("n0", "")
+
+    virtually(main())
+
+
 def test_a_budget_is_respected_while_there_is_another_way() -> None:
     async def main() -> None:
         async with real_api(scheduler) as api:
