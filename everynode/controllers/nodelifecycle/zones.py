@@ -12,6 +12,7 @@ Putting a node costs O(1); `settle` costs the zones that changed.
 from __future__ import annotations
 
 import enum
+import math
 from typing import NamedTuple
 
 # Nodes a second: usually, and in a large zone that is partly down.
@@ -20,6 +21,8 @@ RATE, REDUCED_RATE = 0.1, 0.01
 LARGE = 50
 # A zone is partly down when more than so many of its nodes, and at least this share, are not ready.
 FEW, UNHEALTHY = 2, 0.55
+# Seconds that are no time to wait for: sums of floats are not exact.
+MOMENT = 1e-6
 
 
 class Outage(enum.Enum):
@@ -72,33 +75,29 @@ def rate_of(outage: Outage, size: int) -> float:
 
 
 class Limiter:
-    """Lets one through at once, and further ones at a rate (per second, 0: none)."""
+    """Lets one through at once, and each further one a turn of its rate (per second, 0: none) later."""
 
-    __slots__ = ("_filled", "_token", "rate")
+    __slots__ = ("_next", "rate")
 
     def __init__(self, rate: float, now: float) -> None:
         self.rate = rate
-        self._token = 1.0
-        self._filled = now
+        self._next = now
 
     def take(self, now: float) -> bool:
-        self._fill(now)
-        if self.rate <= 0 or self._token < 1:
+        if now < self._next - MOMENT:
             return False
-        self._token -= 1
+        self._next = self._after(now)
         return True
 
     def swap(self, rate: float, now: float) -> None:
         """Another rate from now on; who had to wait waits a whole turn of it."""
-        if rate == self.rate:
-            return
-        self._fill(now)
-        self._token = 1.0 if self.rate > 0 and self._token >= 1 else 0.0
-        self.rate = rate
+        if rate != self.rate:
+            self.rate = rate
+            if now < self._next - MOMENT or not rate:
+                self._next = self._after(now)
 
-    def _fill(self, now: float) -> None:
-        self._token = min(1.0, self._token + (now - self._filled) * self.rate)
-        self._filled = now
+    def _after(self, now: float) -> float:
+        return now + 1 / self.rate if self.rate else math.inf
 
 
 class _Zone:
