@@ -1,4 +1,4 @@
-"""The name of a container image: whether it can be read as one, and what is said when it cannot or when nobody has the image.
+"""The name of a container image: whether it can be read, and what is said of images by it.
 
 Pure. A kubelet reads the name before it asks any registry. One that breaks the grammar (`fluentd:v2:6`, `Fluentd`, a space)
 never becomes a pull: the container waits with `InvalidImageName`. One that is well written and exists nowhere is a failed
@@ -10,6 +10,7 @@ The grammar is that of the library `distribution/reference`, which kubelet and c
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import re
 from typing import NamedTuple
@@ -64,6 +65,13 @@ def missing(image: str) -> str:
         f'rpc error: code = NotFound desc = failed to pull and unpack image "{full}": '
         f'failed to resolve reference "{full}": {full}: not found'
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def identity(image: str) -> str:
+    """The `imageID` of an image by a name that can be read: its own digest, or one as its registry would have given it."""
+    full = _read(image)
+    return f"{full.repository}@{full.digest or 'sha256:' + hashlib.sha256(str(full).encode()).hexdigest()}"
 
 
 def _read(image: str) -> ImageName:

@@ -20,7 +20,7 @@ import enum
 from collections.abc import Callable
 from typing import NamedTuple
 
-from everynode.agent.imagename import missing
+from everynode.agent import imagename
 from everynode.agent.pod import Container, Exit, Pod, PodView, Role, SeenContainer, Stage, Template, exit_of, true_time
 from everynode.agent.rules import Script
 
@@ -33,6 +33,8 @@ GOOD_RUN = 600.0
 FAILURE_SHOWN = 2.0
 # Said in the Pulled event of an image that took time; simulated images have no size of their own.
 IMAGE_BYTES = 104_857_600
+
+BEFORE_START = frozenset((Stage.WAITING, Stage.MISNAMED, Stage.PULLING, Stage.PULL_FAILED, Stage.PULL_BACK_OFF))
 
 ScriptOf = Callable[[Pod, Container], Script]
 
@@ -124,10 +126,15 @@ def stop(pod: Pod, grace: float, script_of: ScriptOf, now: float) -> list[Note]:
 
 
 def change(pod: Pod, template: Template, now: float) -> list[Note]:
-    """The pod's spec is another now. The API lets only images change: what runs with another one is started anew."""
+    """The pod's spec is another now. The API lets only images change: what runs with another one is started anew.
+
+    An init container that has begun goes on with its old one. Back-offs are an image's own, and the new one's begin anew.
+    """
     notes = []
     for container, facts in zip(pod.containers, template.containers, strict=False):
-        if facts.image != container.facts.image and container.facts.role is not Role.INIT:
+        begun = container.stage not in BEFORE_START
+        if facts.image != container.facts.image and not (begun and container.facts.role is Role.INIT):
+            container.failed_pulls = container.crashes = 0
             if container.runs:
                 message = f"Container {facts.name} definition changed, will be restarted"
                 notes.append(_note(container, "Normal", "Killing", message))
@@ -233,7 +240,7 @@ def _step(pod: Pod, container: Container, event: Event, script: Script, now: flo
         case Event.PULL_ERROR:
             container.failed_pulls += 1
             container.retry_at = now + back_off(container.failed_pulls)
-            notes.append(_warning(container, "Failed", f'Failed to pull image "{image}": {missing(image)}'))
+            notes.append(_warning(container, "Failed", f'Failed to pull image "{image}": {imagename.missing(image)}'))
             notes.append(_warning(container, "Failed", "Error: ErrImagePull"))
         case Event.BACK_OFF if before is Stage.PULL_FAILED:
             notes.append(_note(container, "Normal", "BackOff", f'Back-off pulling image "{image}"', ordinary=False))

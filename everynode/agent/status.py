@@ -7,12 +7,10 @@ stays what it is; the phase follows Kubernetes' rule from the containers' states
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Callable, Sequence
 
-from everynode.agent import life
-from everynode.agent.imagename import missing
+from everynode.agent import imagename, life
 from everynode.agent.pod import Container, Exit, Pod, Role, Stage
 from everynode.api.core_v1 import (
     ContainerState,
@@ -153,8 +151,8 @@ def _container_status(pod: Pod, container: Container, default: str, stamp: Stamp
         status.container_id = container_id(pod.uid, facts.name, container.restarts)
     elif last is not None:
         status.container_id = container_id(pod.uid, facts.name, last.run)
-    if status.container_id:
-        status.image_id = image_id(facts.image)
+    if status.container_id and not facts.misnamed:
+        status.image_id = imagename.identity(facts.image)
     past = container.before_last if state.terminated is not None else last
     if past is not None:
         status.last_state = _terminated(pod, container, past, stamp)
@@ -169,9 +167,9 @@ def _state(pod: Pod, container: Container, default: str, stamp: Stamp) -> Contai
         case Stage.MISNAMED:
             return _waiting("InvalidImageName", container.facts.misnamed)
         case Stage.PULL_FAILED:
-            return _waiting("ErrImagePull", missing(image))
+            return _waiting("ErrImagePull", imagename.missing(image))
         case Stage.PULL_BACK_OFF:
-            error = f"ErrImagePull: {missing(image)}"
+            error = f"ErrImagePull: {imagename.missing(image)}"
             return _waiting("ImagePullBackOff", f'Back-off pulling image "{image}": {error}')
         case Stage.CRASHED:
             delay = life.go_duration(life.back_off(max(1, container.crashes - 1)))
@@ -202,12 +200,3 @@ def _terminated(pod: Pod, container: Container, exit: Exit, stamp: Stamp) -> Con
 def container_id(uid: str, container: str, run: int) -> str:
     """Names one run of one container; the same for as long as it runs, whoever asks."""
     return f"{RUNTIME}://{hashlib.sha256(f'{uid}/{container}/{run}'.encode()).hexdigest()}"
-
-
-@functools.lru_cache(maxsize=1024)
-def image_id(image: str) -> str:
-    """A digest for the image, as a registry would have given it."""
-    repository, _, last = image.rpartition("/")
-    name = last.partition("@")[0].partition(":")[0]
-    digest = hashlib.sha256(image.encode()).hexdigest()
-    return f"{repository}{'/' if repository else ''}{name}@sha256:{digest}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from everynode.agent.imagename import missing, refusal
+from everynode.agent.imagename import identity, missing, refusal
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -30,6 +30,12 @@ def test_a_name_in_full(image: str, full: str) -> None:
         f'rpc error: code = NotFound desc = failed to pull and unpack image "{full}": '
         f'failed to resolve reference "{full}": {full}: not found'
     )
+
+
+def test_an_identity_is_the_digest() -> None:
+    assert identity(f"nginx:1@{DIGEST}") == f"docker.io/library/nginx@{DIGEST}"
+    assert identity("nginx:1").startswith("docker.io/library/nginx@sha256:")
+    assert identity("nginx:1") != identity("nginx:2")
 
 
 # Checked against distribution/reference v0.6.0 with 60,000 names put together at random.

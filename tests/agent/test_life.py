@@ -51,7 +51,7 @@ def test_an_ordinary_start_is_one_status() -> None:
     }
     assert container_id.startswith("simulated://")
     assert len(container_id) == len("simulated://") + 64
-    assert image_id.startswith("app@sha256:")
+    assert image_id.startswith("docker.io/library/app@sha256:")
     assert lived.pod.wake_at is None
     assert lived.reasons == ["Pulled", "Created", "Started"]
 
@@ -161,6 +161,26 @@ def test_an_image_whose_name_cannot_be_read() -> None:
     lived.notes += life.change(lived.pod, Templates().of(view({"name": "app", "image": BROKEN})), lived.now)
     lived.scripts.clear()
     assert shown(lived.go()) == "Running"
+
+
+def test_an_image_that_is_set_right() -> None:
+    init = [{"name": "one", "image": "i:v9"}]
+    mended = Templates().of(view({"name": "app", "image": "App:v2"}, init=[{"name": "one", "image": "i:v1"}]))
+    lived = Lived(view(init=init), {"one": Script(unpullable=True)})
+    assert lived.go(100).init_container_statuses[0].state.waiting is not None
+    lived.scripts.clear()
+    lived.notes += life.change(lived.pod, mended, lived.now)
+    found = lived.go()
+    assert found.init_container_statuses[0].state.terminated is not None, "no back-off of another image is waited for"
+    assert shown(found) == "InvalidImageName"
+    # What runs, or has run, ends for an image that cannot be read; an init container that is done stays so.
+    running = Lived(view(init=init))
+    running.go()
+    running.notes += life.change(running.pod, mended, running.now)
+    found = running.go()
+    assert shown(found) == "InvalidImageName"
+    assert found.container_statuses[0].last_state.terminated is not None
+    assert found.init_container_statuses[0].restart_count == 0
 
 
 def test_what_exits_at_once_is_never_ready() -> None:

@@ -284,6 +284,7 @@ def test_a_broken_update_on_delete_waits_for_a_person(ds: Kubectl) -> None:
 def test_clocks_that_are_wrong_hold_nothing_up(ds: Kubectl) -> None:
     # node-00001 is five minutes ahead and node-00002 five behind, far more than minReadySeconds.
     ds("patch", DS, *NAMESPACE, "-p", '{"spec":{"minReadySeconds":1}}')
+    goes_through(ds)
     started = time.monotonic()
     set_image(ds, NEW)
     goes_through(ds)
