@@ -18,6 +18,7 @@ from everynode.controllers.garbage.shell import GarbageCollector
 from everynode.controllers.namespace.shell import NamespaceController
 from everynode.controllers.nodelifecycle.shell import NodeLifecycleController
 from everynode.controllers.podgc.shell import PodGarbageCollector
+from everynode.controllers.resourcequota.shell import ResourceQuotaController
 from everynode.controllers.serviceaccount.shell import ServiceAccountController
 from everynode.controllers.tainteviction.shell import TaintEvictionController
 from everynode.reconcile.informer import InformerSet
@@ -64,6 +65,9 @@ class ControlPlane:
             "node lifecycle controller": self._node_lifecycle(),
             "taint eviction controller": self._taint_eviction(),
             "pod garbage collector": PodGarbageCollector(account("pod-garbage-collector"), informers, clock),
+            "resource quota controller": ResourceQuotaController(
+                account("resourcequota-controller"), informers, clock, dice
+            ),
             "service account controller": ServiceAccountController(
                 account("service-account-controller"), informers, ca=ca
             ),
@@ -79,10 +83,6 @@ class ControlPlane:
         client = self._client("system:kube-scheduler", "kube-scheduler")
         return Scheduler(client, self._informers, self._recorder(client, "default-scheduler"), clock=self._clock)
 
-    def _disruptions(self) -> DisruptionController:
-        client = self._account("disruption-controller")
-        return DisruptionController(client, self._informers, self._recorder(client, "controllermanager"), self._clock)
-
     def _node_lifecycle(self) -> NodeLifecycleController:
         client = self._account("node-controller")
         events = self._recorder(client, "node-controller")
@@ -92,6 +92,10 @@ class ControlPlane:
         client = self._account("node-controller")
         events = self._recorder(client, "taint-eviction-controller")
         return TaintEvictionController(client, self._informers, events, self._clock)
+
+    def _disruptions(self) -> DisruptionController:
+        client = self._account("disruption-controller")
+        return DisruptionController(client, self._informers, self._recorder(client, "controllermanager"), self._clock)
 
     def _garbage(self) -> GarbageCollector:
         client = self._account("generic-garbage-collector")
