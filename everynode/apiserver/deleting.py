@@ -16,6 +16,7 @@ from everynode.api import fielderror, scheme, status
 from everynode.api.meta_v1 import DeleteOptions, StatusDetails
 from everynode.api.scheme import Resource
 from everynode.apiserver import body, media, selection, stored
+from everynode.apiserver.admission import priorities
 from everynode.apiserver.admission.namespaces import IMMORTAL_NAMESPACES
 from everynode.apiserver.call import Call, Target, check_dry_run
 from everynode.apiserver.strategies import strategy_of
@@ -35,6 +36,8 @@ AT_ONCE = 50
 
 async def delete(writer: Writer, call: Call) -> Response:
     """Carries out a DELETE on one object."""
+    if call.resource is scheme.PRIORITY_CLASSES:
+        priorities.check_deletion(call.target.name)
     options = body.read_delete_options(call)
     return await delete_object(writer, call, options)
 

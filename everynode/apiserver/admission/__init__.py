@@ -2,9 +2,9 @@
 
 In the order of Kubernetes' default admission plugins. Before an object is validated, it is completed: the namespace must
 exist and not be ending (`namespaces`); a Pod gets the defaults of its namespace (`limits`), its ServiceAccount, its priority
-and the tolerations that let it outlive a short failure of its node (`pods`). When it is valid, and just before it is stored,
-it is judged: against the bounds of its namespace (`limits`), and at last against its quotas (`quota`), where it takes what it
-will use.
+(`priorities`) and the tolerations that let it outlive a short failure of its node (`pods`). When it is valid, and just before
+it is stored, it is judged: a PriorityClass against the others (`priorities`), a Pod against the bounds of its namespace
+(`limits`), and at last everything against the quotas (`quota`), where it takes what it will use.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from everynode.api import scheme
 from everynode.api.scheme import Resource
-from everynode.apiserver.admission import limits, namespaces, pods
+from everynode.apiserver.admission import limits, namespaces, pods, priorities
 from everynode.apiserver.admission.quota import NOTHING, Charge, Quotas
 from everynode.store.contract import Store
 
@@ -37,10 +37,14 @@ class Admission:
         """Judges a valid new object; raises the 403. What it returns is to be released when the write has ended, either way."""
         if resource is scheme.PODS:
             await limits.check(self._store, obj)
+        elif resource is scheme.PRIORITY_CLASSES:
+            await priorities.check(self._store, obj)
         return await self._quotas.charge(resource, obj)
 
     async def charge_update(self, resource: Resource, subresource: str, new: Any, old: Any) -> Charge:
         """The same for an update: only Services, and pods that come under another scope, can come to use more."""
+        if resource is scheme.PRIORITY_CLASSES:
+            await priorities.check(self._store, new)
         uses_more = not subresource and (
             resource is scheme.SERVICES
             or (resource is scheme.PODS and new.spec.active_deadline_seconds != old.spec.active_deadline_seconds)

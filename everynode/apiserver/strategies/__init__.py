@@ -14,6 +14,7 @@ from everynode.apiserver.strategies.namespace import NamespaceStrategy
 from everynode.apiserver.strategies.node import NodeStrategy
 from everynode.apiserver.strategies.plain import Strategy
 from everynode.apiserver.strategies.pod import PodStrategy
+from everynode.apiserver.strategies.priorityclass import PriorityClassStrategy
 from everynode.apiserver.strategies.quota import ResourceQuotaStrategy
 from everynode.apiserver.strategies.revision import ControllerRevisionStrategy
 from everynode.apiserver.strategies.service import ServiceStrategy
@@ -26,6 +27,7 @@ _STRATEGIES: dict[Resource, Strategy] = {
     scheme.SERVICES: ServiceStrategy(),
     scheme.DAEMON_SETS: DaemonSetStrategy(),
     scheme.CONTROLLER_REVISIONS: ControllerRevisionStrategy(),
+    scheme.PRIORITY_CLASSES: PriorityClassStrategy(),
     scheme.RESOURCE_QUOTAS: ResourceQuotaStrategy(),
     scheme.POD_DISRUPTION_BUDGETS: PodDisruptionBudgetStrategy(),
 }

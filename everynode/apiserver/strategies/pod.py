@@ -25,6 +25,11 @@ class PodStrategy(Strategy):
 
     def prepare_update(self, new: Pod, old: Pod) -> None:
         new.status = old.status
+        # Given at creation; a manifest that does not speak of them does not take them away.
+        if new.spec.priority is None:
+            new.spec.priority = old.spec.priority
+        if new.spec.preemption_policy is None:
+            new.spec.preemption_policy = old.spec.preemption_policy
         if new.spec != old.spec:
             new.metadata.generation = old.metadata.generation + 1
 
