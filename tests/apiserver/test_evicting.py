@@ -301,3 +301,31 @@ async def test_discovery_tells_in_which_version_to_evict(api: Caller) -> None:
     listed = (await api.get("/api/v1")).body["resources"]
     (found,) = [each for each in listed if each["name"] == "pods/eviction"]
     assert (found["group"], found["version"], found["kind"], found["verbs"]) == ("policy", "v1", "Eviction", ["create"])
+
+
+async def test_a_budgets_status_is_the_controllers_and_its_generation_counts_its_spec(api: Caller, core: str) -> None:
+    spec = {"minAvailable": 2, "selector": {}}
+    told = manifest("policy/v1", "PodDisruptionBudget", "web", spec=spec, status=HEALTHY)
+    made = await api.create(BUDGETS, told)
+    nothing = {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}
+    assert (made["metadata"]["generation"], made["status"]) == (1, nothing)
+    change = {"spec": {"minAvailable": "50%"}, "status": HEALTHY}
+    changed = await api.must("PATCH", f"{BUDGETS}/web", change, kind=MERGE)
+    assert (changed["metadata"]["generation"], changed["status"]) == (2, nothing)
+    same = await api.must("PATCH", f"{BUDGETS}/web", {"metadata": {"labels": {"a": "b"}}}, kind=MERGE)
+    assert same["metadata"]["generation"] == 2
+    change = {"spec": {"minAvailable": 9}, "status": HEALTHY}
+    reported = await api.must("PATCH", f"{BUDGETS}/web/status", change, kind=MERGE)
+    assert (reported["spec"]["minAvailable"], reported["metadata"]["generation"]) == ("50%", 2)
+    assert reported["status"] == HEALTHY
+
+
+async def test_how_a_budget_is_shown(api: Caller, core: str) -> None:
+    await budget(api, status={**HEALTHY, "disruptionsAllowed": 3})
+    await budget(api, "x", minAvailable=None, maxUnavailable="10%")
+    accept = "application/json;as=Table;g=meta.k8s.io;v=v1"
+    table = (await api.get(BUDGETS, accept=accept)).body
+    assert [column["name"] for column in table["columnDefinitions"]] == [
+        *("Name", "Min Available", "Max Unavailable", "Allowed Disruptions", "Age"),
+    ]
+    assert [row["cells"] for row in table["rows"]] == [["web", "2", "N/A", 3, "0s"], ["x", "N/A", "10%", 1, "0s"]]
