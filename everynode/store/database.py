@@ -41,6 +41,7 @@ _SCHEMA = (
 _FORMATS = {
     2: (
         "ALTER TABLE record ADD COLUMN checksum INTEGER",
+        "ALTER TABLE meta ADD COLUMN checksum INTEGER",
         "CREATE TABLE room (one INTEGER PRIMARY KEY, zeros BLOB)",
     ),
 }
@@ -60,15 +61,24 @@ def checksum(revision: int, key: str, value: bytes | None, created: int) -> int:
     return crc32(value or b"", crc32(f"{revision} {created} {kind} {key}".encode()))
 
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """Opens the file at `path`, made if it is not there. Nobody else may have it open. Raises StoreUnavailable."""
+def checksum_of_floor(floor: int) -> int:
+    """What the meta table's `checksum` has to be."""
+    return crc32(str(floor).encode())
+
+
+def open_database(path: Path) -> tuple[sqlite3.Connection, int]:
+    """Opens the file at `path`, made if it is not there, and tells the newest revision that has left its history.
+
+    Nobody else may have it open. Raises StoreUnavailable."""
     try:
         if not os.path.lexists(path):
             _make(path)
         elif not path.is_file():
             raise StoreUnavailable(f"{path} is not a file; {_REMEDY}")
-        elif not path.stat().st_size:
-            raise damaged(path, "it is empty")
+        elif (size := path.stat().st_size) < PAGE_BYTES:
+            raise damaged(path, f"it has {size} bytes")
+        # SQLite would only say that it is unable to, or find a file that it may not write later on.
+        os.close(os.open(path, os.O_RDWR))
         return _checked(_connect(path), path)
     except OSError as cause:
         raise StoreUnavailable(f"{path} cannot be opened: {cause.strerror}") from cause
@@ -78,15 +88,15 @@ def open_database(path: Path) -> sqlite3.Connection:
         raise StoreUnavailable(f"{path} cannot be opened: {cause}") from cause
 
 
-def _checked(database: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    """The connection, if what it leads to is ours and sound; closed otherwise."""
+def _checked(database: sqlite3.Connection, path: Path) -> tuple[sqlite3.Connection, int]:
+    """The connection, if what it leads to is ours and sound (closed otherwise), and the floor."""
     try:
         _check_format(database, path)
         _check_structure(database, path)
+        return database, _read_floor(database, path)
     except BaseException:
         database.close()
         raise
-    return database
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -155,6 +165,14 @@ def _check_structure(database: sqlite3.Connection, path: Path) -> None:
     told: str = database.execute("PRAGMA quick_check(1)").fetchone()[0]
     if told != "ok":
         raise damaged(path, " ".join(told.replace("*** in database main ***", "").split()))
+
+
+def _read_floor(database: sqlite3.Connection, path: Path) -> int:
+    rows = database.execute("SELECT floor, checksum FROM meta").fetchall()
+    if len(rows) != 1 or type(rows[0][0]) is not int or rows[0][1] not in (None, checksum_of_floor(rows[0][0])):
+        raise damaged(path, "how far its history goes is not what was written")
+    floor: int = rows[0][0]
+    return floor
 
 
 def _sync_directory(directory: Path) -> None:

@@ -26,7 +26,7 @@ from pathlib import Path
 from types import NoneType
 
 from everynode.store.contract import Event, FacetsOf, StoreFailed, StoreFull, StoreUnavailable
-from everynode.store.database import checksum, damaged, open_database
+from everynode.store.database import checksum, checksum_of_floor, damaged, open_database
 from everynode.store.journal import Record
 from everynode.store.local import LocalStore
 from everynode.store.lock import DirectoryLock
@@ -66,11 +66,10 @@ class SQLiteJournal:
         self._lock = DirectoryLock(directory)
         self._path = directory / DATABASE_FILE
         try:
-            self._database = open_database(self._path)
+            self._database, self.floor = open_database(self._path)
         except BaseException:
             self._lock.release()
             raise
-        self.floor: int = self._database.execute("SELECT floor FROM meta").fetchone()[0]
         self._floor_written = self.floor
         self._useless: deque[int] = deque()
 
@@ -160,7 +159,9 @@ class SQLiteJournal:
     def _upkeep(self, rows: int) -> int:
         """Deletes up to `rows` useless rows and gives back some free pages; part of the open transaction."""
         if self.floor != self._floor_written:
-            self._database.execute("UPDATE meta SET floor = ?", (self.floor,))
+            self._database.execute(
+                "UPDATE meta SET floor = ?, checksum = ?", (self.floor, checksum_of_floor(self.floor))
+            )
         rows = min(rows, len(self._useless))
         if rows:
             useless = ((revision,) for revision in islice(self._useless, rows))

@@ -1,4 +1,4 @@
-"""`everynode up` on a machine that fails it: damaged files, a full disk, few descriptors.
+"""`everynode up` on a machine that fails it: damaged files, a failing disk, few descriptors.
 
 What cannot go on says why in one line and ends with exit status 1; what was acknowledged is there when the fault is gone.
 """
@@ -32,7 +32,13 @@ def overwrite_value(store: Path) -> None:
 DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "no database": ("store.db", lambda path: path.write_bytes(b"x" * 8192), "file is not a database"),
     "cut off": ("store.db", lambda path: path.write_bytes(path.read_bytes()[:9000]), "malformed"),
-    "an object": ("store.db", overwrite_value, "is damaged at revision"),
+    "an object": (
+        "store.db",
+        overwrite_value,
+        "is not what was written; put a good copy in its place, or move it away",
+    ),
+    "a directory": ("store.db", lambda path: (path.unlink(), path.mkdir()), "is not a file"),
+    "only the log": ("store.db", lambda path: path.rename(path.with_name("store.db-wal")), "store.db is gone"),
     "certificate": ("pki/server.crt", lambda path: path.write_text("none"), "certificates in"),
     "authority": ("pki/ca.crt", lambda path: path.write_text("none"), "certificates in"),
     "kubeconfig": ("kubeconfig", lambda path: path.write_text("{{{"), "is not YAML; it is left as it is"),
@@ -52,10 +58,10 @@ def test_a_damaged_file_is_named_in_one_line(up: Callable[..., Up], what: str) -
     assert errors.count("\n") == 1
 
 
-def test_a_full_disk_stops_it_and_loses_nothing(up: Callable[..., Up]) -> None:
+def test_a_failing_disk_stops_it_and_loses_nothing(up: Callable[..., Up]) -> None:
     running = up("--nodes", "1")
     outside = Outside(running.kubeconfig)
-    # No file may grow beyond this: a disk that fills up, without having to be root to make one.
+    # No file may grow beyond this: a write that fails for another cause than a full disk (docs/decisions/0005).
     resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
     acknowledged = {}
     with contextlib.suppress(*CUT_OFF):

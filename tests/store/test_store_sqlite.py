@@ -130,7 +130,7 @@ async def test_a_newer_format_a_strange_file_and_rubbish_are_refused_by_name(tmp
     ask(tmp_path, "PRAGMA application_id = 1")
     with pytest.raises(StoreUnavailable, match="not a store of everynode"):
         opened(tmp_path)
-    (tmp_path / DATABASE_FILE).write_bytes(b"rubbish" * 1000)
+    (tmp_path / DATABASE_FILE).write_bytes(b"rubbish" * 2000)
     with pytest.raises(StoreUnavailable, match="not a database"):
         opened(tmp_path)
 
