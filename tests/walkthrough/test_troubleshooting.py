@@ -250,6 +250,44 @@ def test_a_broken_update_with_surge_takes_nothing_away(ds: Kubectl) -> None:
     eventually(lambda: {one["metadata"]["uid"] for one in pods(ds)}, lambda seen: seen == before)
 
 
+def test_what_a_person_asks_of_a_broken_update(ds: Kubectl) -> None:
+    set_image(ds, BROKEN["the container crashes"][0])
+    eventually(lambda: statuses(ds), lambda seen: seen == ["CrashLoopBackOff"] + ["Running"] * 4)
+    (broken,) = (name for name, row in table(ds).items() if row[2] == "CrashLoopBackOff")
+
+    told = ds("get", "pod", broken, *NAMESPACE, "-o", "jsonpath={.status.containerStatuses[0]}")
+    container = json.loads(told)
+    assert container["state"]["waiting"]["message"].startswith(
+        f"back-off 10s restarting failed container={NAME} pod={broken}_"
+    )
+    assert container["lastState"]["terminated"]["exitCode"] == 1
+    assert table(ds)[broken][3] == "1"
+
+    # The DaemonSet's own events tell only of pods made and deleted.
+    events = ds("events", "--for", DS, *NAMESPACE)
+    assert f"Created pod: {broken}" in events
+    assert "BackOff" not in events
+    assert "Back-off restarting" in ds("events", "--for", f"pod/{broken}", *NAMESPACE, "--types=Warning")
+
+    waited = ds.refused("wait", "--for=condition=Ready", f"pod/{broken}", *NAMESPACE, "--timeout=1s")
+    assert waited == f"error: timed out waiting for the condition on pods/{broken}\n"
+
+    # A simulated node runs no containers: whatever needs one says so.
+    for command in (("logs", broken), ("exec", broken, "--", "ls"), ("debug", broken, "--image=busybox")):
+        refused = ds.refused(*command[:2], *NAMESPACE, *command[2:])
+        assert f'node "{NODES[0]}" is simulated and runs no containers' in refused
+    assert ds.refused("top", "pods", *NAMESPACE) == "error: Metrics API not available\n"
+
+
+def test_a_cause_that_goes_away_needs_no_new_template(cluster: Up, ds: Kubectl) -> None:
+    rules = cluster.data_dir.parent / "rules.yaml"
+    set_image(ds, BROKEN["it is never ready"][0])
+    stands_still(ds)
+    rules.write_text(RULES.replace("neverReady: true", "readySeconds: 0"))
+    goes_through(ds)
+    rules.write_text(RULES)
+
+
 def test_a_broken_update_on_delete_waits_for_a_person(ds: Kubectl) -> None:
     ds(
         "patch",
@@ -276,6 +314,27 @@ def test_a_broken_update_on_delete_waits_for_a_person(ds: Kubectl) -> None:
     ds("delete", "pod", broken, *NAMESPACE)
     eventually(lambda: statuses(ds), lambda seen: seen == ["Running"] * 5)
     assert sorted(one["spec"]["containers"][0]["image"] for one in pods(ds)) == [OLD] * 4 + [NEW]
+
+
+# Nodes in trouble
+
+
+def test_nodes_that_are_not_ready_or_cordoned_hold_nothing_up(ds: Kubectl) -> None:
+    # A machine joins whose kubelet never says that it is ready.
+    machine = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "edge"}}
+    ds("create", "-f", "-", stdin=json.dumps(machine))
+    condition = {"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": "no network yet"}
+    ds("patch", "node", "edge", "--subresource=status", "-p", json.dumps({"status": {"conditions": [condition]}}))
+    ds("cordon", NODES[3])
+    seen = {line.split()[0]: line.split()[1] for line in ds("get", "nodes", "--no-headers").splitlines()}
+    assert (seen["edge"], seen[NODES[3]]) == ("NotReady", "Ready,SchedulingDisabled")
+
+    # No pod is wanted where nothing is ready; a cordoned node keeps its own and gets the new one too.
+    set_image(ds, NEW)
+    goes_through(ds)
+    assert sorted(row[-3] for row in table(ds).values()) == NODES
+    ds("uncordon", NODES[3])
+    ds("delete", "node", "edge")
 
 
 # Clock skew
