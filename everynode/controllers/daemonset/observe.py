@@ -68,7 +68,13 @@ class PodSpecView(View):
 class Condition(View):
     type: str = ""
     status: str = ""
+    reason: str = ""
     last_transition_time: str | None = None
+
+    @property
+    def condemns(self) -> bool:
+        """Whether it says that somebody in the cluster means to delete the pod; a kubelet's own word may stand for long."""
+        return self.type == "DisruptionTarget" and self.status == "True" and self.reason != "TerminationByKubelet"
 
 
 class PodStatusView(View):
@@ -77,13 +83,15 @@ class PodStatusView(View):
     conditions: list[Condition] = []
     ready: bool = msgspec.field(default=False, name="everynode.dev/ready")
     ready_changed: str | None = msgspec.field(default=None, name="everynode.dev/readyChanged")
+    condemned_since: str | None = msgspec.field(default=None, name="everynode.dev/condemnedSince")
 
     def __post_init__(self) -> None:
         for condition in self.conditions:
             if condition.type == "Ready":
                 self.ready = condition.status == "True"
                 self.ready_changed = condition.last_transition_time
-                break
+            elif condition.condemns:
+                self.condemned_since = condition.last_transition_time
         self.conditions = []
 
 

@@ -27,13 +27,15 @@ from everynode.api import scheme
 from everynode.api.budgets import DISRUPTION_ALLOWED, SYNC_FAILED, whether_allowed, with_condition
 from everynode.api.meta_v1 import Condition, LabelSelector
 from everynode.api.policy_v1 import PodDisruptionBudgetStatus
-from everynode.controllers.disruption.observe import Budget, OwnerReference, Spec
+from everynode.controllers.disruption.observe import Budget, OwnerReference, Pod, Spec
 from everynode.controllers.disruption.tally import Tally
 from everynode.values.int_or_percent import IntOrPercentError, scaled
 from everynode.values.timestamps import parse, seconds_text
 
 # Seconds within which a pod that was granted to an eviction is to be seen going.
 DELETION_TIMEOUT = 120.0
+# Seconds after which a pod that was to be deleted, and is not, is said to be spared.
+STALE_CONDITION_TIMEOUT = 120.0
 
 
 class CannotCount(Exception):
@@ -94,6 +96,15 @@ def plan(budget: Budget, tally: Tally, desired: Mapping[str, int], now: float) -
         conditions=with_condition(told.conditions, whether_allowed(allowed, generation), seconds_text(now)),
     )
     return Plan(_changed(told, status), tuple(notices), granted.next_overdue)
+
+
+def seconds_to_spare(pod: Pod, now: float) -> float | None:
+    """In how many seconds a pod's condition DisruptionTarget is stale, since nobody deletes it; None for a pod that goes,
+    has ended, or was never to be disrupted."""
+    since = pod.status.condemned_since
+    if since is None or pod.terminating or pod.terminal:
+        return None
+    return max(0.0, parse(since) + STALE_CONDITION_TIMEOUT - now)
 
 
 def _expected(spec: Spec, tally: Tally, desired: Mapping[str, int]) -> tuple[int, int]:

@@ -7,12 +7,15 @@ together with those of all budgets that are new just then; events that come mean
 A status is worked out when something that it tells of has changed, at once when things are quiet and at most STATUS_RATE
 times a second for one budget. It is written on the version it was worked out from, so that no eviction that the API granted
 in between is forgotten: the write is refused, and the status worked out anew from what stands then.
+
+Beside the budgets, the condition DisruptionTarget is taken back from pods that were to be deleted and were not.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -22,20 +25,21 @@ from everynode.api.scheme import DAEMON_SETS, POD_DISRUPTION_BUDGETS, PODS, Reso
 from everynode.api.status import ApiError
 from everynode.api.views import Identity
 from everynode.base.clock import Clock
-from everynode.client.client import Client
+from everynode.client.client import Client, PatchKind
 from everynode.controllers.disruption.observe import Budget, DaemonSet, Pod
-from everynode.controllers.disruption.plan import Notice, plan
+from everynode.controllers.disruption.plan import Notice, plan, seconds_to_spare
 from everynode.controllers.disruption.tally import Tally
 from everynode.reconcile.informer import InformerSet, split_key
 from everynode.reconcile.queue import Queue
 from everynode.reconcile.recorder import Recorder
 from everynode.reconcile.runner import Runner
 from everynode.values.labels import Selector
+from everynode.values.timestamps import seconds_text
 
 NAME = "disruption controller"
 WORKERS = 4  # statuses written at the same time, so that they share a commit
 STATUS_RATE = 10  # a second, for one budget
-TURN = 1000  # pods looked at before others get their turn on the loop: well below 2 ms
+TURN = 250  # pods counted before others get their turn on the loop: about 1 ms
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +76,8 @@ class DisruptionController:
         self._to_count = Queue()
         self._counter = Runner(NAME, self._to_count, self._count)
         self._uncounted: list[Watched] = []
+        self._condemned = Queue()
+        self._sparer = Runner(NAME, self._condemned, self._spare)
         self._by_namespace: dict[str, dict[str, Watched]] = {}
         self._desired: dict[str, int] = {}
 
@@ -84,6 +90,7 @@ class DisruptionController:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._runner.run())
             group.create_task(self._counter.run())
+            group.create_task(self._sparer.run())
 
     # Events
 
@@ -106,6 +113,8 @@ class DisruptionController:
         self._soon(known)
 
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        if new is not None and new.status.condemned_since is not None:
+            self._await_deletion(new)
         meta = (new or old or Pod()).metadata
         watched = self._by_namespace.get(meta.namespace)
         if watched is None:
@@ -172,8 +181,37 @@ class DisruptionController:
         # In a merge patch what is to go is null.
         fields["disruptedPods"] = {**dict.fromkeys(budget.status.disrupted_pods), **status.disrupted_pods}
         change = {"metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version}, "status": fields}
+        await self._patch_status(POD_DISRUPTION_BUDGETS, meta, change)
+
+    def _await_deletion(self, pod: Pod) -> None:
+        """Looks at the pod again when it should be gone."""
+        seconds = seconds_to_spare(pod, self._clock.now())
+        if seconds is not None:
+            self._condemned.add_after(pod.key, seconds)
+
+    async def _spare(self, key: str) -> None:
+        """Says of a pod that should be gone, and stands, that it is not to be disrupted any more."""
+        pod = self._pods.objects.get(key)
+        seconds = seconds_to_spare(pod, self._clock.now()) if pod is not None else None
+        if pod is None or seconds is None:
+            return
+        if seconds:
+            self._condemned.add_after(key, seconds)
+            return
+        meta, now = pod.metadata, seconds_text(self._clock.now())
+        spared = {"type": "DisruptionTarget", "status": "False", "lastTransitionTime": now}
+        change = {
+            "metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version},
+            "status": {"conditions": [{**spared, "reason": None, "message": None}]},
+        }
+        await self._patch_status(PODS, meta, change, "strategic")
+
+    async def _patch_status(
+        self, resource: Resource, meta: Identity, change: dict[str, Any], kind: PatchKind = "merge"
+    ) -> None:
+        """Patches a status; what is gone needs none."""
         try:
-            await self._client.patch(POD_DISRUPTION_BUDGETS, meta.name, change, meta.namespace, subresource="status")
+            await self._client.patch(resource, meta.name, change, meta.namespace, subresource="status", kind=kind)
         except ApiError as error:
             if error.code != 404:
                 raise

@@ -241,3 +241,35 @@ def test_a_budget_that_is_gone_is_forgotten_and_one_that_is_made_again_is_new() 
             assert await counts(api) == (2, 1, 2, 1)
 
     virtually(main())
+
+
+def test_a_pod_that_was_to_go_and_stays_is_spared() -> None:
+    async def main() -> None:
+        async with real_api(controller) as api:
+            condemned = {
+                "type": "DisruptionTarget",
+                "status": "True",
+                "reason": "EvictionByEvictionAPI",
+                "message": "m",
+            }
+            told = {**condemned, "lastTransitionTime": "2027-01-15T08:00:00Z"}
+            for name in ("stays", "goes", "kubelet"):
+                await add(api, name)
+                await report(api, name, {**told, "reason": "TerminationByKubelet"} if name == "kubelet" else told)
+            await api.client.delete(PODS, "goes", DEFAULT)
+
+            async def conditions(name: str) -> list[tuple[str, str, str]]:
+                found: Any = await api.get(PODS, name, DEFAULT)
+                listed = found["status"]["conditions"]
+                return [(each["status"], each.get("reason", ""), each["lastTransitionTime"]) for each in listed]
+
+            await asyncio.sleep(118)
+            assert (await conditions("stays"))[0][0] == "True"
+            await asyncio.sleep(5)
+            assert await conditions("stays") == [("False", "", "2027-01-15T08:02:00Z")]
+            assert (await conditions("goes"))[0][0] == (await conditions("kubelet"))[0][0] == "True"
+            before = list(api.calls)
+            await asyncio.sleep(600)
+            assert api.calls == before
+
+    virtually(main())
