@@ -127,9 +127,11 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet(nodes: int, data_dir: Path | None = None, clock: LoopClock | None = None) -> AsyncIterator[Fleet]:
+async def fleet(
+    nodes: int, *, data_dir: Path | None = None, clock: LoopClock | None = None, rules: Path | None = None
+) -> AsyncIterator[Fleet]:
     store = "memory" if data_dir is None else "sqlite"
-    config = Config(store=store, nodes=nodes, data_dir=data_dir)
+    config = Config(store=store, nodes=nodes, data_dir=data_dir, simulation=rules)
     async with Cluster(config, clock=clock or LoopClock(), dice=random.Random(1)) as cluster:
         await cluster.ready()
         yield Fleet(cluster)
@@ -235,26 +237,34 @@ async def test_orphans_are_adopted_and_rolled_by_a_different_one(here: Fleet) ->
     assert sorted(each["revision"] for each in await here.all(CONTROLLER_REVISIONS)) == [1, 2]
 
 
-@played(100)
-async def test_a_name_that_comes_back_at_once_gets_pods_of_its_own_one_a_node(here: Fleet) -> None:
-    old = await here.uids()
+@pytest.mark.parametrize("stop_seconds", [0, 5])
+def test_a_name_that_comes_back_at_once_gets_pods_of_its_own_one_a_node(stop_seconds: int, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(f"rules:\n- stopSeconds: {stop_seconds}\n")
     crowded: set[str] = set()
 
     def note(pods: list[Json]) -> None:
         crowded.update(node for node, count in Counter(map(target, pods)).items() if count > 1)
 
-    watching = asyncio.create_task(here.witness(note))
-    await here.rest(0.1)
-    await here.delete("Background")
-    made = await here.create(daemon_set())
-    await here.rest()
-    watching.cancel()
+    async def main() -> None:
+        async with fleet(100, rules=rules) as here:
+            await here.create(daemon_set())
+            await here.rest()
+            old = await here.uids()
+            watching = asyncio.create_task(here.witness(note))
+            await here.rest(0.1)
+            await here.delete("Background")
+            made = await here.create(daemon_set())
+            await here.rest()
+            watching.cancel()
+            new = await here.uids()
+            assert len(new) == 100
+            assert not old & new
+            assert await here.owners() == {made["metadata"]["uid"]}
+            assert await here.owners(CONTROLLER_REVISIONS) == {made["metadata"]["uid"]}
+
+    virtually(main())
     assert not crowded
-    new = await here.uids()
-    assert len(new) == 100
-    assert not old & new
-    assert await here.owners() == {made["metadata"]["uid"]}
-    assert await here.owners(CONTROLLER_REVISIONS) == {made["metadata"]["uid"]}
 
 
 def target(pod: Json) -> str:
@@ -408,11 +418,11 @@ def test_a_namespace_full_of_daemon_sets_goes_at_a_price_that_is_linear() -> Non
 def test_a_restart_in_the_middle_of_a_deletion_goes_on_with_it(policy: str, tmp_path: Path) -> None:
     async def main() -> None:
         clock = LoopClock()
-        async with fleet(60, tmp_path, clock) as here:
+        async with fleet(60, data_dir=tmp_path, clock=clock) as here:
             await here.create(daemon_set())
             await here.rest()
             await here.delete(policy)
-        async with fleet(60, tmp_path, clock) as here:
+        async with fleet(60, data_dir=tmp_path, clock=clock) as here:
             await here.rest()
             assert not await here.is_there()
             assert len(await here.all()) == (60 if policy == "Orphan" else 0)
