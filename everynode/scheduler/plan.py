@@ -48,10 +48,15 @@ class Unplaced:
     refusals: Mapping[str, tuple[Unfit, ...]]
 
 
+def ours(pod: PendingPod) -> bool:
+    """Whether the pod asks for this scheduler."""
+    return pod.spec.scheduler_name == "default-scheduler"
+
+
 def wanted(pod: PendingPod) -> bool:
     """Whether this scheduler is to find a node for the pod now."""
     return (
-        pod.spec.scheduler_name == "default-scheduler"
+        ours(pod)
         and not pod.spec.node_name
         and pod.metadata.deletion_timestamp is None
         and not pod.spec.scheduling_gates

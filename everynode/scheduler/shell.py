@@ -27,7 +27,7 @@ from everynode.reconcile.runner import Runner
 from everynode.scheduler.evict import Evictor, reference
 from everynode.scheduler.line import ByPriority
 from everynode.scheduler.observe import Account, Budget, Node, Occupant, PendingPod, PlacedPod, PodCondition
-from everynode.scheduler.plan import Placed, Unplaced, plan, wanted
+from everynode.scheduler.plan import Placed, Unplaced, ours, plan, wanted
 from everynode.scheduler.preempt import Asks, Preempts, Stands, preempt
 from everynode.values.timestamps import seconds_text
 
@@ -89,7 +89,7 @@ class Scheduler:
             self._withdraw(meta.uid)
             return
         nominated = new.status.nominated_node_name
-        if nominated != (old.status.nominated_node_name if old is not None else ""):
+        if nominated != (old.status.nominated_node_name if old is not None else "") and ours(new):
             # Told by the API: our own doing that comes back, or what another process, or we before a restart, had decided.
             self._nominate(new, nominated)
         if old is None or old.spec != new.spec:

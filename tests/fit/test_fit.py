@@ -181,6 +181,19 @@ def test_a_pod_that_asks_for_nothing_fits_a_node_that_is_over_committed() -> Non
     assert room.refuse({}) == []
 
 
+def test_asking_what_if_changes_nothing() -> None:
+    room = Room.of(node(**SMALL))
+    small = pod(containers=[asking(cpu="400m") | port(80)])
+    large = pod(containers=[asking(cpu="600m") | port(81)])
+    room.add(small)
+    other = room.beside([large], without=[small])
+    assert (other.pods, other.used["cpu"]) == (1, 600)
+    assert [other.ports.collision(host_ports_of(each)) is None for each in (small, large)] == [True, False]
+    other.add(small)
+    assert (room.pods, room.used["cpu"]) == (1, 400)
+    assert [room.ports.collision(host_ports_of(each)) is None for each in (small, large)] == [False, True]
+
+
 def port(number: int, address: str = "", protocol: str = "") -> dict[str, object]:
     return {"ports": [{"containerPort": 1, "hostPort": number, "hostIP": address, "protocol": protocol}]}
 

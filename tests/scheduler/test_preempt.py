@@ -240,6 +240,14 @@ def test_a_pod_that_the_api_does_not_tell_of_is_asked_for_again() -> None:
     assert preempt(new, refused, world.account.nodes, "", {"n": {}}, (), NOW) == Asks(frozenset("n"))
 
 
+@pytest.mark.parametrize(("nodes", "weighed"), [(30, 30), (300, 100), (1500, 150)])
+def test_of_a_large_fleet_a_part_is_weighed(nodes: int, weighed: int) -> None:
+    names = [f"n{number:04}" for number in range(nodes)]
+    world = World(*(There(f"p{name}", cpu=CPUS, node=name) for name in names), nodes=names)
+    assert isinstance(world.preempt(pod(1)), Preempts)
+    assert len(world.asked) == weighed
+
+
 occupants = st.lists(
     st.builds(
         There,

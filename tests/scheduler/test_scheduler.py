@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from everynode.api.scheme import NODES, PODS
+from everynode.api.scheme import NODES, PODS, PRIORITY_CLASSES
 from everynode.scheduler.shell import Scheduler
 from tests.reconcile.real_api import A_MOMENT, RealApi, real_api
 from tests.virtual_time import virtually
@@ -100,7 +100,8 @@ def test_counts_reasons_in_the_schedulers_words() -> None:
             await pod(api, "wants", cpu="2", nodeSelector={"disk": "ssd"})
             await pod(api, "pinned", cpu="2", affinity=pinned("n1"))
             await pod(api, "nowhere", affinity=pinned("n9"))
-            await pod(api, "modest", cpu="2", affinity=pinned("n1"), preemptionPolicy="Never")
+            await api.put(PRIORITY_CLASSES, "modest", value=5, preemptionPolicy="Never")
+            await pod(api, "modest", cpu="2", affinity=pinned("n1"), priorityClassName="modest")
             await asyncio.sleep(A_MOMENT)
             assert await where(api, "wants") == (
                 "0/3 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s), "
