@@ -184,7 +184,7 @@ async def test_a_budget_that_does_not_select_the_pod_is_not_asked(api: Caller, c
 @pytest.mark.parametrize("phase", ["Pending", "Succeeded", "Failed"])
 async def test_a_pod_that_serves_nobody_needs_no_budget(api: Caller, core: str, phase: str) -> None:
     await running(api, core, status={"phase": phase})
-    await budget(api, status={**HEALTHY, "disruptionsAllowed": 0})
+    await budget(api, status={**HEALTHY, "disruptionsAllowed": 0, "currentHealthy": 1})
     await api.must("POST", f"{core}/pods/a/eviction", eviction())
     assert (await allowed(api))["disruptionsAllowed"] == 0
 

@@ -14,8 +14,9 @@ Beside the budgets, the condition DisruptionTarget is taken back from pods that 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -35,6 +36,8 @@ from everynode.reconcile.recorder import Recorder
 from everynode.reconcile.runner import Runner
 from everynode.values.labels import Selector
 from everynode.values.timestamps import seconds_text
+
+T = TypeVar("T")
 
 NAME = "disruption controller"
 WORKERS = 4  # statuses written at the same time, so that they share a commit
@@ -95,7 +98,7 @@ class DisruptionController:
     # Events
 
     def _budget_changed(self, old: Budget | None, new: Budget | None) -> None:
-        meta = (new or old or Budget()).metadata
+        meta = _present(old, new).metadata
         if new is None:
             left = self._by_namespace[meta.namespace]
             del left[meta.name]
@@ -115,18 +118,21 @@ class DisruptionController:
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         if new is not None and new.status.condemned_since is not None:
             self._await_deletion(new)
-        meta = (new or old or Pod()).metadata
+        meta = _present(old, new).metadata
         watched = self._by_namespace.get(meta.namespace)
         if watched is None:
             return
-        before = sum(meta.name in each.tally.members for each in watched.values())
+        joined = False
         for each in watched.values():
+            known = meta.name in each.tally.members
             if each.file(meta.name, new):
                 self._soon(each)
-        self._tell_if_several(meta, before, [each for each in watched.values() if meta.name in each.tally.members])
+                joined = joined or not known
+        if joined and len(watched) > 1:
+            self._tell_if_several(meta, watched.values())
 
     def _daemon_set_changed(self, old: DaemonSet | None, new: DaemonSet | None) -> None:
-        meta = (new or old or DaemonSet()).metadata
+        meta = _present(old, new).metadata
         known = self._desired.get(meta.uid)
         desired = new.status.desired_number_scheduled if new is not None else None
         if desired == known:
@@ -230,14 +236,22 @@ class DisruptionController:
             self._recorder.event(about, notice.type, notice.reason, notice.message)
         watched.told = notices
 
-    def _tell_if_several(self, pod: Identity, before: int, after: list[Watched]) -> None:
-        """A pod that has come under several budgets cannot be evicted."""
-        if len(after) > max(1, before):
+    def _tell_if_several(self, pod: Identity, watched: Iterable[Watched]) -> None:
+        """A pod that several budgets select cannot be evicted."""
+        selecting = [each.budget.metadata.name for each in watched if pod.name in each.tally.members]
+        if len(selecting) > 1:
             message = (
                 f'Pod "{pod.namespace}"/"{pod.name}" matches multiple PodDisruptionBudgets.  '
-                f'Chose "{after[0].budget.metadata.name}" arbitrarily.'
+                f'Chose "{selecting[0]}" arbitrarily.'
             )
             self._recorder.event(_reference(PODS, pod), "Warning", "MultiplePodDisruptionBudgets", message)
+
+
+def _present(old: T | None, new: T | None) -> T:
+    """The object that a change is about, as it is or as it was when it went."""
+    changed = new if new is not None else old
+    assert changed is not None
+    return changed
 
 
 def _reference(resource: Resource, meta: Identity) -> ObjectReference:

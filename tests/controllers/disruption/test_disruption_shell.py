@@ -7,7 +7,9 @@ from typing import Any
 
 from everynode.api.scheme import DAEMON_SETS, NAMESPACES, POD_DISRUPTION_BUDGETS, PODS, SERVICE_ACCOUNTS
 from everynode.api.status import ApiError
+from everynode.client.client import Client
 from everynode.controllers.disruption.shell import STATUS_RATE, DisruptionController
+from everynode.wire.message import Peer, Request, Response
 from tests.reconcile.real_api import A_MOMENT, RealApi, real_api
 from tests.virtual_time import virtually
 
@@ -130,6 +132,36 @@ def test_evictions_amid_changes_are_never_forgotten() -> None:
             )
             assert answers.count(201) == 10
             assert await counts(api) == (30, 20, 20, 0)
+
+    virtually(main())
+
+
+def test_an_eviction_between_working_a_status_out_and_writing_it_is_kept() -> None:
+    async def main() -> None:
+        async with real_api() as api:
+            for name in ("a", "b", "c"):
+                await add(api, name)
+            await budget(api, minAvailable=2)
+            granted: dict[str, int] = {}
+
+            async def amid_an_eviction(request: Request) -> Response:
+                # The next status, for one pod more, has been worked out and is on its way.
+                amid = request.method == "PATCH" and not granted and (await status(api))["disruptionsAllowed"] == 1
+                if amid:
+                    granted["a"] = await evict(api, "a")
+                answer = await api.server(request)
+                if amid:
+                    granted["b"] = await evict(api, "b")
+                return answer
+
+            client = Client(amid_an_eviction, peer=Peer("tester", ("system:masters",)))
+            at_work = DisruptionController(client, api.informers, api.recorder, api.clock)
+            api.start(at_work.run())
+            await api.informers.synced()
+            assert await counts(api) == (3, 2, 3, 1)
+            await add(api, "d")
+            await asyncio.sleep(A_MOMENT)
+            assert granted == {"a": 201, "b": 429}
 
     virtually(main())
 
