@@ -3,9 +3,10 @@
 In: the revisions as the informer shows them; out: the hash of the current one, and writes. What was written stays in force
 here until the informer shows it, so a slow informer leads to no second revision.
 
-A revision's name is taken when another template has the same hash, or when we made it ourselves and do not see it yet.
-In the first case the DaemonSet's collisionCount is raised (if ours was not simply out of date), which changes the hash, and
-the sync is tried again.
+A revision's name is taken when another template has the same hash, when another object owns it, or when we made it ourselves
+and do not see it yet. In the first two cases the DaemonSet's collisionCount is raised (if ours was not simply out of date),
+which changes the hash, and the sync is tried again. What a DaemonSet before us left under our name is waited for, unless
+something holds it.
 """
 
 from __future__ import annotations
@@ -92,11 +93,14 @@ class History:
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise
-            there = await self._client.get(CONTROLLER_REVISIONS, name, namespace, view=ControllerRevision)
-            if not holds(there, patch):
+            made = await self._client.get(CONTROLLER_REVISIONS, name, namespace, view=ControllerRevision)
+            owner = made.metadata.controller
+            if owner is not None and owner.precedes(ds) and made.metadata.deletion_timestamp is None:
+                # The garbage collector is about to take it.
+                raise
+            if not holds(made, patch) or (owner is not None and owner.uid != ds.metadata.uid):
                 await self._collided(ds)
                 raise
-            made = there
         self._written[name] = made
         return made.hash or hash
 

@@ -247,12 +247,11 @@ class Ledger:
 
     def _precedes(self, pod: Pod) -> bool:
         """Whether it is a pod, not ended yet, of a DaemonSet that had our name before us."""
-        owner, meta = pod.metadata.controller, self.ds.metadata
+        owner = pod.metadata.controller
         return (
             owner is not None
-            and owner.is_daemon_set
-            and (pod.metadata.namespace, owner.name) == (meta.namespace, meta.name)
-            and owner.uid != meta.uid
+            and owner.precedes(self.ds)
+            and pod.metadata.namespace == self.ds.metadata.namespace
             and not pod.terminal
             and pod.target != ""
         )

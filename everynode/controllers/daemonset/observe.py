@@ -38,6 +38,10 @@ class OwnerReference(View):
     def is_daemon_set(self) -> bool:
         return self.kind == KIND and self.api_version == API_VERSION
 
+    def precedes(self, ds: DaemonSet) -> bool:
+        """Whether it is, in the same namespace, a DaemonSet that had this one's name before it."""
+        return self.is_daemon_set and self.name == ds.metadata.name and self.uid != ds.metadata.uid
+
 
 class Meta(Identity):
     generation: int = 0

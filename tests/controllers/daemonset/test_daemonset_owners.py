@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from everynode.api.scheme import DAEMON_SETS, PODS
+from everynode.api.scheme import CONTROLLER_REVISIONS, DAEMON_SETS, PODS
+from everynode.controllers.daemonset.observe import HASH_LABEL
 from tests.controllers.daemonset.arena import NS, Arena, Json, arena, hash_of, image, played, target
 from tests.virtual_time import virtually
 
@@ -148,6 +149,34 @@ async def test_a_name_that_comes_back_waits_for_its_predecessors_pods(here: Aren
     await patch_pod(here, old["n00"]["metadata"]["name"], {"finalizers": None})
     await here.roll_out()
     assert [image(pod) for pod in await here.pods()] == ["app:2"] * 2
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["", "held by a finalizer"])
+def test_a_predecessors_revision_is_not_taken_for_its_own(held: bool) -> None:
+    async def main() -> None:
+        async with arena(1) as here:
+            await here.create()
+            await here.roll_out()
+            (old,) = await here.revisions()
+            (pod,) = await here.pods()
+            name = old["metadata"]["name"]
+            if held:
+                hold = {"metadata": {"finalizers": ["example.com/hold"]}}
+                await here.client.patch(CONTROLLER_REVISIONS, name, hold, NS)
+            await here.client.delete(DAEMON_SETS, "ds", NS)
+            await here.create()
+            assert [one["metadata"]["uid"] for one in await here.revisions()] == [old["metadata"]["uid"]]
+            await here.client.delete(CONTROLLER_REVISIONS, name, NS)
+            await here.end(pod)
+            await here.settle(5)
+            await here.roll_out()
+            mine = [one for one in await here.revisions() if owners(one) == [await uid(here)]]
+            assert len(mine) == 1
+            assert (mine[0]["metadata"]["name"] != name) == held
+            assert [hash_of(one) for one in await here.pods()] == [mine[0]["metadata"]["labels"][HASH_LABEL]]
+            assert await here.counts() == (1, 1, 1, 1, 1, 0, 0)
+
+    virtually(main())
 
 
 @played(2)
