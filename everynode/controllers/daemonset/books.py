@@ -14,13 +14,15 @@ from everynode.controllers.daemonset.template import PodMould
 
 
 class Books:
-    """One DaemonSet, from the moment its view appears until it is gone. `planned` counts the nodes that planning looked at."""
+    """One DaemonSet, from the moment its view appears until it is gone. `planned` counts the nodes that planning looked at;
+    `over_quota` tells that the last creations were refused by one."""
 
     def __init__(self, ledger: Ledger, history: History) -> None:
         self.ledger = ledger
         self.history = history
         self.mould: PodMould | None = None
         self.planned = 0
+        self.over_quota = False
         self._timer: asyncio.TimerHandle | None = None
 
     @property

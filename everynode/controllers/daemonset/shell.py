@@ -1,7 +1,7 @@
 """The DaemonSet controller: events in, actions out.
 
-Four informers feed it: DaemonSets, pods, nodes, ControllerRevisions. An event is filed in the Ledger of the DaemonSet it
-concerns, at a price that does not depend on the fleet, and queues that DaemonSet. A sync then
+Five informers feed it: DaemonSets, pods, nodes, ControllerRevisions, and quotas, for those they kept out. An event is filed
+in the Ledger of the DaemonSet it concerns, at a price that does not depend on the fleet, and queues that DaemonSet. A sync then
 
     1. adopts and releases pods,
     2. makes sure that today's template is the current revision,
@@ -23,7 +23,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 
 from everynode.api.core_v1 import ObjectReference
-from everynode.api.scheme import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS
+from everynode.api.scheme import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS, RESOURCE_QUOTAS
 from everynode.api.status import ApiError
 from everynode.api.views import Identity, View
 from everynode.base.clock import Clock
@@ -35,6 +35,7 @@ from everynode.controllers.daemonset.ledger import Awaited, Ledger
 from everynode.controllers.daemonset.observe import KIND, ControllerRevision, DaemonSet, Node, Pod
 from everynode.controllers.daemonset.placement import Cause
 from everynode.controllers.daemonset.plan import Creation, Deletion, Plan, make_plan
+from everynode.controllers.daemonset.room import Quota, makes_room, over_quota
 from everynode.controllers.daemonset.status import status_of, status_patch
 from everynode.controllers.daemonset.template import PodMould, rules_of
 from everynode.reconcile.informer import InformerSet
@@ -49,6 +50,9 @@ MOMENT = (
     1e-6  # seconds that are no time to wait for: sums of floats are not exact, and a timer may fire that much early
 )
 TURN = 100  # nodes judged before others get their turn on the loop: about 1 ms
+NEXT_TRY = (
+    1.0  # seconds after a quota has room again; where pods come and go all the time, no more than one try in each
+)
 RECHECK = 5.0  # seconds until a write whose event never came is looked into
 
 
@@ -69,6 +73,7 @@ class DaemonSetController:
         self._pods = informers.informer(PODS, Pod)
         self._nodes = informers.informer(NODES, Node)
         self._revisions = informers.informer(CONTROLLER_REVISIONS, ControllerRevision)
+        self._quotas = informers.informer(RESOURCE_QUOTAS, Quota)
         self._pods.add_index("daemon set", _daemon_set_terms)
         self._revisions.add_index("controller", _controller_terms)
         self._queue = Queue()
@@ -90,6 +95,7 @@ class DaemonSetController:
         self._nodes.on_change(self._node_changed)
         self._revisions.on_change(self._revision_changed)
         self._daemon_sets.on_change(self._daemon_set_changed)
+        self._quotas.on_change(self._quota_changed)
         try:
             await self._runner.run()
         finally:
@@ -164,6 +170,14 @@ class DaemonSetController:
                     if old is not None or owner is None:
                         self._queue.add(books.key)
 
+    def _quota_changed(self, old: Quota | None, new: Quota | None) -> None:
+        quota = new or old
+        assert quota is not None
+        if makes_room(old, new):
+            for books in self._books.values():
+                if books.over_quota and books.ledger.ds.metadata.namespace == quota.metadata.namespace:
+                    self._queue.add_after(books.key, NEXT_TRY)
+
     # One sync
 
     async def _sync(self, key: str) -> None:
@@ -201,6 +215,7 @@ class DaemonSetController:
         plan = make_plan(ledger.tally, ledger.strategy)
         books.planned += plan.examined
         errors = await self._carry_out(books, plan)
+        books.over_quota = over_quota(str(error) for error in errors)
         if not errors:
             await books.history.clean_up(ledger)
         # Moments that have come since the plan are left to the timer: what they ask for must be planned, not just judged.
