@@ -23,6 +23,8 @@ from everynode.api import (
 )
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+# Nobody deletes all namespaces with one request.
+ONE_AT_A_TIME = tuple(verb for verb in ALL_VERBS if verb != "deletecollection")
 # Kinds that are asked and answered but never stored (reviews).
 CREATE_ONLY = ("create",)
 
@@ -94,7 +96,7 @@ class Resource:
 
 
 NAMESPACES = Resource(
-    "", "v1", "Namespace", "namespaces", core_v1.Namespace, False, ("ns",), (), ("status", "finalize")
+    "", "v1", "Namespace", "namespaces", core_v1.Namespace, False, ("ns",), (), ("status", "finalize"), ONE_AT_A_TIME
 )
 NODES = Resource("", "v1", "Node", "nodes", core_v1.Node, False, ("no",), (), ("status",))
 PODS = Resource("", "v1", "Pod", "pods", core_v1.Pod, True, ("po",), ("all",), ("status", "binding", "eviction"))

@@ -148,6 +148,10 @@ async def test_a_collection_by_selector(api: Caller, core: str) -> None:
     assert [item["metadata"]["name"] for item in left] == ["b"]
 
 
+async def test_namespaces_are_deleted_one_at_a_time(api: Caller) -> None:
+    assert (await api.call("DELETE", "/api/v1/namespaces")).code == 405
+
+
 async def test_a_namespace_ends_when_its_finalizer_goes(api: Caller, core: str) -> None:
     await api.namespace("team")
     ending = await api.must("DELETE", "/api/v1/namespaces/team")
