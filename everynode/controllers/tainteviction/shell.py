@@ -28,6 +28,8 @@ from everynode.values.timestamps import seconds_text
 
 # Nodes and pods worked on at the same time (Kubernetes' UpdateWorkerSize).
 WORKERS = 8
+# Seconds that are no time to wait for: a timer may fire so much early.
+MOMENT = 1e-6
 
 
 @dataclass(slots=True, eq=False)
@@ -129,7 +131,7 @@ class TaintEvictionController:
             self._drop(pod.key)
             waiting = None
         since = waiting.since if waiting is not None else loop.time()
-        if since + seconds <= loop.time():
+        if since + seconds <= loop.time() + MOMENT:
             return True
         self._wait(pod, since, since + seconds)
         return False
