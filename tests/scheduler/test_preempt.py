@@ -177,6 +177,11 @@ def test_a_full_list_of_pods_is_a_reason_too() -> None:
             id="the smallest sum of priorities",
         ),
         pytest.param([There("a", 2, 8)], [There("b", 2, 4), There("b2", -9, 4)], id="the fewer, however unimportant"),
+        pytest.param(
+            [There("a", 2, 4), There("a2", -(2 * 10**9), 2), There("a3", -(2 * 10**9), 2)],
+            [There("b", 2, 4), There("b2", 2, 4)],
+            id="the sum before the number",
+        ),
         pytest.param([There("a", 2, 8, age=1)], [There("b", 2, 8, age=9)], id="started last"),
         pytest.param([There("a", 2, 8)], [There("b", 2, 8)], id="by name"),
     ],
