@@ -54,6 +54,9 @@ def write(path: Path, server: str, pki: Pki) -> None:
         before = path.read_text() if path.exists() else ""
         if before and not _is_ours_alone(before):
             text = _merged(path, before, text)
+        if text == before:
+            # A start on a full disk has nothing to write.
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, text.encode())
     except (OSError, UnicodeDecodeError) as error:

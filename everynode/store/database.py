@@ -100,12 +100,14 @@ def _checked(database: sqlite3.Connection, path: Path) -> tuple[sqlite3.Connecti
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    """A connection that has written nothing yet, so that what is there can be read on a full disk."""
     # The lock on the directory keeps others out, so SQLite need not share its log's index with anybody (EXCLUSIVE).
     database = sqlite3.connect(path, timeout=1.0, isolation_level=None)
     try:
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        database.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        if not path.stat().st_size:
+            database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            database.execute("PRAGMA auto_vacuum = INCREMENTAL")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from everynode.store.contract import StoreUnavailable
@@ -30,8 +31,9 @@ class DirectoryLock:
             os.close(self._fd)
             by = f" by process {holder}" if holder else ""
             raise StoreUnavailable(f"data directory {directory} is in use{by}") from cause
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # a full disk: the next comer is not told who holds it, that is all
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         os.close(self._fd)
