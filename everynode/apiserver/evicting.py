@@ -25,7 +25,7 @@ from everynode.api import scheme, status
 from everynode.api.budgets import CAUSE, SYNC_FAILED, condition_of, whether_allowed, with_condition
 from everynode.api.core_v1 import PodCondition, PodStatus
 from everynode.api.fielderror import invalid
-from everynode.api.meta_v1 import DeleteOptions, Preconditions, Status, StatusCause, StatusDetails
+from everynode.api.meta_v1 import DeleteOptions, LabelSelector, Preconditions, Status, StatusCause, StatusDetails
 from everynode.api.policy_v1 import Eviction, PodDisruptionBudget, PodDisruptionBudgetStatus
 from everynode.api.status import ApiError
 from everynode.apiserver import body, deleting, media, splice, stored
@@ -72,12 +72,29 @@ class _Pod(msgspec.Struct):
         return any(each.type == "Ready" and each.status == "True" for each in self.status.conditions)
 
 
+class _Choice(msgspec.Struct):
+    selector: LabelSelector | None = None
+
+
+class _Budget(msgspec.Struct):
+    """What tells whether a budget is a pod's: a namespace may have many, and a pod has one."""
+
+    spec: _Choice
+
+    def selects(self, labels: dict[str, str]) -> bool:
+        try:
+            return from_label_selector(self.spec.selector).matches(labels)
+        except SelectorError:
+            return False
+
+
 class _Said(msgspec.Struct, rename="camel"):
     api_version: str = ""
 
 
 _pod = msgspec.json.Decoder(_Pod)
 _pod_status = msgspec.json.Decoder(PodStatus)
+_budget = msgspec.json.Decoder(_Budget)
 _said = msgspec.json.Decoder(_Said)
 
 
@@ -143,8 +160,7 @@ class Evictor:
         """The budgets that select a pod with these labels."""
         resource = scheme.POD_DISRUPTION_BUDGETS
         page = await self._writer.store.range(resource.scope(namespace))
-        budgets: list[PodDisruptionBudget] = [stored.decode(resource, entry) for entry in page.entries]
-        return [budget for budget in budgets if _selects(budget, labels)]
+        return [stored.decode(resource, each) for each in page.entries if _budget.decode(each.value).selects(labels)]
 
     async def _charge(self, call: Call, name: str, *, dry_run: bool) -> None:
         """Takes one disruption from the budget and notes the pod there; raises what stands in the way."""
@@ -285,13 +301,6 @@ def _condemned(told: PodStatus, now: str) -> PodStatus:
     else:
         conditions.append(condition)
     return msgspec.structs.replace(told, conditions=conditions)
-
-
-def _selects(budget: PodDisruptionBudget, labels: dict[str, str]) -> bool:
-    try:
-        return from_label_selector(budget.spec.selector).matches(labels)
-    except SelectorError:
-        return False
 
 
 def _lets_unready_pods_go(budget: PodDisruptionBudget) -> bool:
