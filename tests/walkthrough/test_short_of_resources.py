@@ -136,9 +136,11 @@ def test_an_important_update_makes_room_by_itself(
     kubectl: Kubectl, neighbour: str, rolled_out: Callable[..., None], tmp_path: Path
 ) -> None:
     rolled_out()
+    told = kubectl("create", "priorityclass", "node-agents", "--value=1000000", "--description=what every node needs")
+    assert told == "priorityclass.scheduling.k8s.io/node-agents created\n"
     uid = kubectl("get", "pod", neighbour, "-o", "jsonpath={.metadata.uid}")
     important: dict[str, Any] = page.read("fluentd-daemonset-update.yaml")["spec"]["template"]
-    important["spec"]["priorityClassName"] = "system-node-critical"
+    important["spec"]["priorityClassName"] = "node-agents"
     update(kubectl, tmp_path, template=important)
     finish(kubectl)
     assert nodes_with_a_daemon_pod(kubectl) == nodes(kubectl)
@@ -147,8 +149,25 @@ def test_an_important_update_makes_room_by_itself(
     told = eventually(lambda: kubectl(*preempted, "-o", "jsonpath={.items[*].message}"), bool)
     assert told.startswith("Preempted by pod ")
     assert told.endswith(f" on node {FULL_NODE}")
+    # The budget was asked, and had to yield: there was no other way.
+    assert kubectl("get", "pdb", neighbour, "-o", "jsonpath={.status.disruptionsAllowed}") == "0"
     nominated = "jsonpath={.items[*].status.nominatedNodeName}"
     assert kubectl("get", "pods", "-l", f"name={NAME}", *NAMESPACE, "-o", nominated) == ""
+
+
+def test_the_priorities_of_the_system(kubectl: Kubectl) -> None:
+    lines = kubectl("get", "priorityclasses", "--no-headers").splitlines()
+    assert {tuple(line.split()[:3]) for line in lines} >= {
+        ("system-cluster-critical", "2000000000", "false"),
+        ("system-node-critical", "2000001000", "false"),
+    }
+    refused = kubectl.refused("delete", "priorityclass", "system-node-critical")
+    assert refused == (
+        'Error from server (Forbidden): priorityclasses.scheduling.k8s.io "system-node-critical" is forbidden: '
+        "this is a system priority class and cannot be deleted\n"
+    )
+    too_high = kubectl.refused("create", "priorityclass", "mine", "--value=1000000001")
+    assert "maximum allowed value of a user defined priority is 1000000000" in too_high
 
 
 def test_a_surge_that_finds_no_room_beside_the_old_pod(
