@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from everynode.api import scheme
+from everynode.api.core_v1 import ResourceQuotaSpec
 from everynode.api.core_v1 import ScopedResourceSelectorRequirement as Scope
 from everynode.api.quota.counted import ALIASES, COUNTED_KINDS, Counted, compute_usage, object_count
 from everynode.api.scheme import Resource
@@ -75,6 +76,11 @@ class Rule:
             for name in asked - said.keys():
                 silent.setdefault(name, set()).add(container.name)
         return "; ".join(f"{name} for: {','.join(sorted(silent[name]))}" for name in sorted(silent))
+
+
+def counts_alike(old: ResourceQuotaSpec, new: ResourceQuotaSpec) -> bool:
+    """Whether what has been counted for the one is what would be counted for the other: only bounds have changed."""
+    return old.hard.keys() == new.hard.keys() and (old.scopes, old.scope_selector) == (new.scopes, new.scope_selector)
 
 
 def _is_used_by(kind: Resource, name: str) -> bool:

@@ -22,7 +22,7 @@ import msgspec
 from everynode.api import scheme, status
 from everynode.api.core_v1 import ResourceQuotaSpec
 from everynode.api.quota.counted import COUNTED_KINDS, NONE, Counted, Usage, count, view_of
-from everynode.api.quota.rule import Rule
+from everynode.api.quota.rule import Rule, counts_alike
 from everynode.api.quota.tally import Tally
 from everynode.api.scheme import Resource
 from everynode.api.views import Identity, View
@@ -140,7 +140,7 @@ class Quotas:
 
     async def _account(self, namespace: str, entry: Entry, known: _Account | None) -> _Account:
         quota = _quota.decode(entry.value)
-        if known is not None and known.entry.created == entry.created and _counts_alike(known.spec, quota.spec):
+        if known is not None and known.entry.created == entry.created and counts_alike(known.spec, quota.spec):
             known.entry = entry
             if known.spec.hard != quota.spec.hard:
                 known.spec = quota.spec
@@ -161,11 +161,6 @@ class Quotas:
             for entry in page.entries:
                 tally.change(None, _counted(kind, entry), now)
         return self._store.revision
-
-
-def _counts_alike(old: ResourceQuotaSpec, new: ResourceQuotaSpec) -> bool:
-    """Whether what has been counted for the one is what would be counted for the other."""
-    return old.hard.keys() == new.hard.keys() and (old.scopes, old.scope_selector) == (new.scopes, new.scope_selector)
 
 
 def _counted(resource: Resource, entry: Entry | None) -> Counted | None:

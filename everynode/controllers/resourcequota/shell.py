@@ -15,7 +15,7 @@ from typing import Any
 
 from everynode.api.core_v1 import ResourceQuotaSpec
 from everynode.api.quota.counted import count, view_of
-from everynode.api.quota.rule import Rule
+from everynode.api.quota.rule import Rule, counts_alike
 from everynode.api.quota.tally import Tally
 from everynode.api.scheme import RESOURCE_QUOTAS, Resource
 from everynode.api.status import ApiError
@@ -43,8 +43,14 @@ class _Account:
         self.tally = Tally(Rule.of(quota))
         self.written = -inf
 
-    def is_of(self, quota: Quota) -> bool:
-        return self.uid == quota.metadata.uid and self.spec == quota.spec
+    def took_over(self, quota: Quota) -> bool:
+        """Goes on with another version of the quota; False if something else must be counted for it."""
+        if self.uid != quota.metadata.uid or not counts_alike(self.spec, quota.spec):
+            return False
+        if self.spec.hard != quota.spec.hard:
+            self.tally.rule = Rule.of(quota)
+        self.spec = quota.spec
+        return True
 
 
 class _Namespace:
@@ -100,7 +106,7 @@ class ResourceQuotaController:
         meta = quota.metadata
         home = self._namespaces.setdefault(meta.namespace, _Namespace())
         account = home.accounts.get(meta.name)
-        if account is not None and account.is_of(quota):
+        if account is not None and account.took_over(quota):
             return account
         fresh = _Account(quota)
         informers = [(kind, self._watch(meta.namespace, home, kind)) for kind in fresh.tally.rule.by_kind]
