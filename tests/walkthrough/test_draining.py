@@ -77,6 +77,29 @@ def test_daemon_pods_are_in_the_way_unless_they_are_left_alone(node: Kubectl) ->
     assert node(*desired) == "5"
 
 
+def test_a_daemon_pods_own_data_is_in_nobodys_way(node: Kubectl) -> None:
+    container = {"name": "c", "image": "registry.example/scratch:v1"}
+    template = {
+        "metadata": {"labels": {"app": "scratch"}},
+        "spec": {"containers": [container], "volumes": [{"name": "s", "emptyDir": {}}]},
+    }
+    spec = {"selector": {"matchLabels": {"app": "scratch"}}, "template": template}
+    daemon_set = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "scratch"}, "spec": spec}
+    node("apply", "-f", "-", stdin=json.dumps(daemon_set))
+    node("rollout", "status", "ds/scratch", "--timeout=60s")
+    done = node.run("drain", NODE, "--ignore-daemonsets", SHORT)
+    assert done.returncode == 0, done.stderr
+    assert "Warning: ignoring DaemonSet-managed Pods: default/scratch-" in done.stderr
+    assert len(bare_pods(node)) == 5
+    # Left behind by its DaemonSet it is a pod like any other.
+    node("delete", "ds", "scratch", "--cascade=orphan")
+    drain = ("drain", NODE, "--ignore-daemonsets")
+    said = node.refused(*drain, SHORT)
+    assert "cannot delete Pods with local storage (use --delete-emptydir-data to override): default/scratch-" in said
+    said = node.refused(*drain, "--delete-emptydir-data", SHORT)
+    assert "cannot delete Pods that declare no controller (use --force to override): default/scratch-" in said
+
+
 def test_pods_that_nobody_makes_again_go_only_by_force(node: Kubectl) -> None:
     run(node, "bare")
     said = node.refused("drain", NODE, "--ignore-daemonsets", SHORT)
