@@ -40,7 +40,7 @@ from everynode.apiserver.expiry import EventExpiry
 from everynode.apiserver.reading import Reader
 from everynode.apiserver.watching import Watcher
 from everynode.apiserver.writing import Writer
-from everynode.base.clock import Clock
+from everynode.base.clock import Clock, SteadyClock
 from everynode.base.ids import Ids
 from everynode.store.contract import Store, StoreFailed, StoreFull
 from everynode.wire.message import Request, Response
@@ -64,7 +64,7 @@ class ApiServer:
         quotas = Quotas(store, clock)
         booked = BookedStore(store, quotas)
         self._writer = Writer(booked, self._reader, Admission(store, quotas), clock, ids)
-        self._expiry = EventExpiry(store, clock)
+        self._expiry = EventExpiry(store, SteadyClock(clock))
         # Requests answered, by verb, resource and code: what benches and metrics read.
         self.answered: Counter[tuple[str, str, int]] = Counter()
         self._verbs: dict[str, Callable[[Call], Awaitable[Response]]] = {

@@ -29,7 +29,7 @@ from everynode.assemble.bootstrap import bootstrap
 from everynode.assemble.config import Config
 from everynode.assemble.controlplane import ControlPlane
 from everynode.assemble.pki import Pki
-from everynode.base.clock import Clock, SystemClock
+from everynode.base.clock import Clock, SteadyClock, SystemClock
 from everynode.base.ids import Ids
 from everynode.base.tasks import BackgroundFailure, Tasks
 from everynode.client.client import Client
@@ -158,7 +158,7 @@ class Cluster:
         client = self._component("system:nodes", "kubelet", "system:nodes")
         # The fleet runs its own recorder.
         recorder = Recorder(client, "kubelet", clock=self.clock, dice=self._dice)
-        self._fleet = SimulatedFleet(client, recorder, self.clock, self.ids, config.nodes, rules)
+        self._fleet = SimulatedFleet(client, recorder, SteadyClock(self.clock), self.ids, config.nodes, rules)
         self._tasks.start("simulated nodes", self._fleet.run())
 
     def _component(self, user: str, agent: str, *groups: str) -> Client:

@@ -77,18 +77,25 @@ def ensure(directory: Path, names: Iterable[str], now: float) -> Pki:
     wanted = sorted({*SERVER_NAMES, *(name for name in names if name)})
     issued = _read_issued(pki)
     ca = issued.get("ca")
-    if ca is None or ca.ends - now < RENEW_SECONDS:
+    if ca is None or _is_due(ca, CA_SECONDS, now):
         issued = {}
     server = issued.get("server")
     if server is not None and not set(wanted) <= set(server.names):
         del issued["server"]
-    due = [who for who in ("ca", "server", "admin") if who not in issued or issued[who].ends - now < RENEW_SECONDS]
+    due = [who for who in ("server", "admin") if who not in issued or _is_due(issued[who], LEAF_SECONDS, now)]
+    if "ca" not in issued:
+        due.insert(0, "ca")
     if due:
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o700)
         issued |= _issue(pki, due, wanted, now)
         write_file(directory / "issued.json", msgspec.json.encode(issued))
     return pki
+
+
+def _is_due(issued: _Issued, lifetime: float, now: float) -> bool:
+    """Whether it is near its end, or has not begun: it was issued by a clock that was ahead and has been set back since."""
+    return not RENEW_SECONDS <= issued.ends - now <= lifetime + BACKDATE_SECONDS
 
 
 def _read_issued(pki: Pki) -> dict[str, _Issued]:

@@ -133,7 +133,8 @@ class Correlator:
         if bucket is None:
             bucket = _Bucket(BURST, now)
             self._buckets.put(key, bucket)
-        bucket.tokens = min(BURST, bucket.tokens + (now - bucket.filled) / REFILL)
+        # A clock that was set back takes nothing away.
+        bucket.tokens = min(BURST, bucket.tokens + max(0.0, now - bucket.filled) / REFILL)
         bucket.filled = now
         if bucket.tokens < 1:
             return False
