@@ -104,7 +104,15 @@ def seconds_to_spare(pod: Pod, now: float) -> float | None:
     since = pod.status.condemned_since
     if since is None or pod.terminating or pod.terminal:
         return None
-    return max(0.0, parse(since) + STALE_CONDITION_TIMEOUT - now)
+    return _left(since, STALE_CONDITION_TIMEOUT, now)
+
+
+def _left(since: str, timeout: float, now: float) -> float:
+    """What is left of a time-out; nothing where it began so far ahead that a clock must have been set back since.
+
+    A time that is not given ("") is the beginning of all time, as in Go."""
+    left = (parse(since) if since else 0.0) + timeout - now
+    return left if 0 < left <= 2 * timeout else 0.0
 
 
 def _expected(spec: Spec, tally: Tally, desired: Mapping[str, int]) -> tuple[int, int]:
@@ -152,12 +160,12 @@ def _granted(told: PodDisruptionBudgetStatus, tally: Tally, now: float) -> _Gran
         member = tally.members.get(pod)
         if member is None or member.terminating:
             continue
-        left = parse(since) + DELETION_TIMEOUT - now
-        if left <= 0:
-            overdue.append(pod)
-        else:
+        left = _left(since, DELETION_TIMEOUT, now)
+        if left:
             awaited[pod] = since
             seconds.append(left)
+        else:
+            overdue.append(pod)
     return _Granted(awaited, tuple(overdue), min(seconds, default=None))
 
 

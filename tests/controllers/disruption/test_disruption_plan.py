@@ -6,7 +6,7 @@ import pytest
 
 from everynode.api.meta_v1 import LabelSelector, LabelSelectorRequirement
 from everynode.api.policy_v1 import PodDisruptionBudgetStatus
-from everynode.controllers.disruption.plan import Notice, Plan, plan
+from everynode.controllers.disruption.plan import Notice, Plan, plan, seconds_to_spare
 from tests.controllers.disruption.budget_facts import NOW, ago, budget, owner, pod, pods, tally
 
 DS = owner("ds")
@@ -138,3 +138,34 @@ def test_a_granted_pod_counts_no_more_until_it_is_overdue() -> None:
     assert decided.look_again_after == 1
     message = "Pod was expected by PDB default/web to be deleted but it wasn't"
     assert decided.notices == (Notice("Warning", "NotDeleted", message, "p2"),)
+
+
+def test_a_clock_that_was_set_back_or_a_time_that_is_missing_keeps_no_pod_waiting() -> None:
+    counted = tally(*pods(3, DS))
+    before = PodDisruptionBudgetStatus(disrupted_pods={"p0": ago(-100), "p1": ago(-3600), "p2": ""})
+    decided = plan(budget(before, min_available=1), counted, {}, NOW)
+    assert decided.status is not None
+    # Clocks may differ a little; an hour is no difference between clocks.
+    assert decided.status.disrupted_pods == {"p0": ago(-100)}
+    assert (decided.look_again_after, [notice.pod for notice in decided.notices]) == (220, ["p1", "p2"])
+
+
+@pytest.mark.parametrize(
+    ("since", "terminating", "phase", "seconds"),
+    [
+        (None, False, "Running", None),
+        (30, False, "Running", 90),
+        (120, False, "Running", 0),
+        (999, False, "Pending", 0),
+        (-3600, False, "Running", 0),
+        (30, True, "Running", None),
+        (30, False, "Failed", None),
+    ],
+)
+def test_when_a_condemned_pod_is_spared(
+    since: float | None, terminating: bool, phase: str, seconds: float | None
+) -> None:
+    condemned = pod("a", going=terminating)
+    condemned.status.phase = phase
+    condemned.status.condemned_since = ago(since) if since is not None else None
+    assert seconds_to_spare(condemned, NOW) == seconds
