@@ -62,6 +62,26 @@ async def test_a_client_that_hangs_up_is_charged_for_what_it_left(api: Caller, c
     assert REFUSED in await refusal(api, f"{core}/pods", pod("c"))
 
 
+async def test_what_was_stored_before_the_count_is_not_counted_again_when_its_writer_hears_of_it(
+    api: Caller, core: str
+) -> None:
+    before = api.store.revision
+
+    async def at_once_when_it_is_stored() -> int:
+        while api.store.revision == before:
+            await asyncio.sleep(0)
+        return (await api.call("POST", f"{core}/pods", pod("b"))).code
+
+    _, _, code = await asyncio.gather(
+        api.create(f"{core}/pods", pod("a")),
+        api.create(f"{core}/resourcequotas", quota(hard={"pods": "3"})),
+        at_once_when_it_is_stored(),
+    )
+    assert code == 201
+    await api.create(f"{core}/pods", pod("c"))
+    assert "used: pods=3" in await refusal(api, f"{core}/pods", pod("d"))
+
+
 async def test_room_comes_back_when_a_pod_ends_or_goes_and_when_the_quota_is_raised(api: Caller, core: str) -> None:
     await api.create(f"{core}/resourcequotas", quota(hard={"pods": "2"}))
     for name in ("a", "b"):
