@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from everynode.api.scheme import CONFIG_MAPS, EVENTS, LEASES, NAMESPACES, NODES, PRIORITY_CLASSES, Resource
+from everynode.api.scheme import CONFIG_MAPS, EVENTS, LEASES, NAMESPACES, NODES, PRIORITY_CLASSES, SECRETS, Resource
 from everynode.client.client import Client
 from everynode.controllers.garbage.shell import GarbageCollector
+from everynode.reconcile.informer import InformerSet
 from everynode.wire.message import Peer, Request, Response
 from tests.reconcile.real_api import A_MOMENT, RealApi, real_api
 from tests.virtual_time import virtually
@@ -283,6 +284,32 @@ class Counter:
 
     def clear(self) -> None:
         self.total = 0
+
+
+def test_an_owner_that_no_informer_shows_is_asked_for_and_asked_for_again() -> None:
+    async def main() -> None:
+        async with real_api() as api:
+
+            async def blind_to_secrets(request: Request) -> Response:
+                if "watch" in request.query and request.path == "/api/v1/secrets":
+                    await asyncio.Event().wait()
+                return await api.server(request)
+
+            blind = Client(blind_to_secrets, peer=Peer("system:controller", ("system:masters",)))
+            informers = InformerSet(blind)
+            api.start(informers.run(), GarbageCollector(blind, informers, api.recorder).run())
+            await informers.synced()
+            owner = await api.put(SECRETS, "owner", "default")
+            await make(api, "child", owned_by(owner))
+            await asyncio.sleep(120)
+            assert await left(api) == ["child"]
+            await delete(api, "owner", resource=SECRETS)
+            # No event tells of it.
+            assert await left(api) == ["child"]
+            await asyncio.sleep(60)
+            assert await left(api) == []
+
+    virtually(main())
 
 
 @pytest.mark.parametrize("policy", ["Background", "Foreground", "Orphan"])
