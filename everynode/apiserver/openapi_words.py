@@ -47,6 +47,29 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "maxUnavailable": "How many nodes may be without an available pod during the update: a number or a percentage "
         "of the nodes, rounded up. The default is 1.",
     },
+    "PodDisruptionBudget": {
+        "": "PodDisruptionBudget says how many of the pods that it selects evictions must leave healthy.",
+        "spec": "Which pods, and how many of them.",
+        "status": "How many may be evicted now. Written by the disruption controller and by evictions.",
+    },
+    "PodDisruptionBudgetSpec": {
+        "": "Which pods a budget is about, and how many of them may be missing. Only one of the two bounds may be set.",
+        "maxUnavailable": "How many pods may be missing: a number or a percentage of those there should be, rounded up.",
+        "minAvailable": "How many pods must stay healthy: a number or a percentage of those there should be, rounded up.",
+        "selector": "The pods of the budget. Empty, it selects all of the namespace; left out, it selects none.",
+        "unhealthyPodEvictionPolicy": "When running pods that are not ready may be evicted: IfHealthyBudget (the default) "
+        "while enough others are healthy, or AlwaysAllow.",
+    },
+    "PodDisruptionBudgetStatus": {
+        "": "Counts of pods, and how many evictions they allow.",
+        "conditions": "DisruptionAllowed tells whether any eviction would be granted, and why not.",
+        "currentHealthy": "Pods that are ready, are not being deleted, and were not granted to an eviction.",
+        "desiredHealthy": "Pods that must be healthy.",
+        "disruptedPods": "Pods whose eviction was granted and that are not seen to go yet, and when it was.",
+        "disruptionsAllowed": "How many evictions would be granted now.",
+        "expectedPods": "Pods that there should be.",
+        "observedGeneration": "The generation of the spec that these counts are about. Until it is the newest, nothing is evicted.",
+    },
     "PodTemplateSpec": {
         "": "The pod that a controller creates.",
         "metadata": "Labels and annotations of the pods. The labels must match the selector.",
