@@ -10,8 +10,9 @@ Nothing here knows a clock, a loop or the API. In: a `Pod`, scripts, the time. O
 counted up, `wake_at` set to the time of the next event, if any) and the `Note`s that a kubelet would record as events.
 With nothing in its script a container goes from waiting to ready within one call, so its start is one status write.
 
-Times and messages are Kubernetes': back-off 10 s doubling to 5 min for pulls and for restarts, the first restart at once,
-and the count begins anew after 10 minutes of running.
+Times and messages are Kubernetes': back-off 10 s doubling to 5 min for pulls and for restarts, the first restart as soon as the
+exit is seen, and the count begins anew after 10 minutes of running. An exit always is a status of its own: a pod that was ready
+and exits is not ready for a while, however soon it runs again.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ GOOD_RUN = 600.0
 # What went wrong (ErrImagePull; Error, Completed) is shown for so long before the back-off that follows it: a kubelet's next
 # look at the pod.
 FAILURE_SHOWN = 2.0
+# A kubelet lists its containers once a second: so long until an exit is seen, which the first time is answered by a restart.
+FIRST_RESTART = 1.0
 # Said in the Pulled event of an image that took time; simulated images have no size of their own.
 IMAGE_BYTES = 104_857_600
 
@@ -182,7 +185,7 @@ def _due(pod: Pod, container: Container, script: Script, now: float) -> tuple[fl
             return container.since + script.pull, Event.PULL_ERROR if script.unpullable else Event.PULLED
         case Stage.PULL_FAILED:
             return container.since + FAILURE_SHOWN, Event.BACK_OFF
-        case Stage.EXITED if container.retry_at > container.since:
+        case Stage.EXITED if container.retry_at > container.since + FAILURE_SHOWN:
             return container.since + FAILURE_SHOWN, Event.BACK_OFF
         case Stage.PULL_BACK_OFF | Stage.EXITED | Stage.CRASHED:
             return container.retry_at, Event.RETRY
@@ -273,10 +276,9 @@ def _crash(pod: Pod, container: Container, script: Script, now: float, notes: li
     _exit(container, script.exit_code, now)
     if now - container.started_at >= GOOD_RUN:
         container.crashes = 0
-    delay = back_off(container.crashes) if container.crashes else 0.0
+    container.retry_at = now + _pause(container)
     container.crashes += 1
-    container.retry_at = now + delay
-    if delay:
+    if container.crashes > 1:
         name = container.facts.name
         notes.append(
             _warning(container, "BackOff", f"Back-off restarting failed container {name} in pod {full_name(pod)}")
@@ -314,8 +316,13 @@ def _restore(pod: Pod, container: Container, seen: SeenContainer, clock_offset: 
 def _wait_again(container: Container, stage: Stage, last: Exit) -> None:
     """A container that had exited, on its way back to its next start."""
     container.stage, container.since = stage, last.finished_at
-    container.retry_at = last.finished_at + (back_off(container.crashes) if container.crashes else 0.0)
+    container.retry_at = last.finished_at + _pause(container)
     container.crashes += 1
+
+
+def _pause(container: Container) -> float:
+    """Seconds between an exit, not counted yet, and the next start."""
+    return back_off(container.crashes) if container.crashes else FIRST_RESTART
 
 
 def full_name(pod: Pod) -> str:

@@ -110,9 +110,9 @@ def test_an_image_that_cannot_be_pulled() -> None:
 def test_a_crash_loop() -> None:
     lived = Lived(view(), {"app": Script(exit_after=1, exit_code=3)})
     restarts = [lived.go(1).container_statuses[0].restart_count for _ in range(100)]
-    # Exits at 1 and 2 s, then after 10, 20 and 40 s of waiting and one of running each.
+    # The first exit is seen after a second; then 10, 20 and 40 s of waiting, and one of running each time.
     starts = [index + 1 for index, (before, after) in enumerate(itertools.pairwise([0, *restarts])) if after > before]
-    assert starts == [1, 12, 33, 74]
+    assert starts == [2, 13, 34, 75]
     found = lived.status().container_statuses[0]
     assert waits_for(lived.status()) == "CrashLoopBackOff"
     assert found.state.waiting is not None
@@ -133,15 +133,16 @@ def shown(found: PodStatus) -> str:
 @pytest.mark.parametrize(("code", "reason"), [(0, "Completed"), (3, "Error")])
 def test_an_exit_is_shown_before_the_back_off(code: int, reason: str) -> None:
     lived = Lived(view(), {"app": Script(exit_after=4, exit_code=code)})
-    # Exits at 4 s, again at 8, and after 10 s of waiting at 22 s.
-    seen = [shown(lived.go(1)) for _ in range(26)]
-    assert seen[3:8] == ["Running"] * 4 + [reason]
-    assert seen[8:18] == [reason] + ["CrashLoopBackOff"] * 8 + ["Running"]
+    # Exits at 4 s, runs again from 5 to 9, and then waits for 10 s.
+    seen = [shown(lived.go(1)) for _ in range(19)]
+    assert seen[:9] == ["Running"] * 3 + [reason] + ["Running"] * 4 + [reason]
+    assert seen[9:] == [reason] + ["CrashLoopBackOff"] * 8 + ["Running"]
     again = Lived(view(), {"app": Script(exit_after=4, exit_code=code)})
-    ended = again.go(8.5).container_statuses[0]
+    assert conditions(again.go(4))["Ready"] == "False", "so minReadySeconds begin anew"
+    ended = again.go(5.5).container_statuses[0]
     assert ended.state.terminated is not None
     assert ended.last_state.terminated is not None
-    assert ended.state.terminated.finished_at == "2023-11-14T22:13:28Z"
+    assert ended.state.terminated.finished_at == "2023-11-14T22:13:29Z"
     assert ended.last_state.terminated.finished_at == "2023-11-14T22:13:24Z"
 
 
@@ -185,7 +186,7 @@ def test_an_image_that_is_set_right() -> None:
 
 def test_what_exits_at_once_is_never_ready() -> None:
     lived = Lived(view(), {"app": Script(exit_after=0, exit_code=1)})
-    assert shown(lived.go(1.9)) == "Error"
+    assert shown(lived.go(2.9)) == "Error"
     assert shown(lived.go(0.1)) == "CrashLoopBackOff"
     for _ in range(400):
         assert conditions(lived.go(1))["Ready"] == "False"
@@ -193,7 +194,7 @@ def test_what_exits_at_once_is_never_ready() -> None:
 
 def test_what_exits_before_it_is_ready_is_never_ready() -> None:
     lived = Lived(view(), {"app": Script(ready=5, exit_after=1, exit_code=1)})
-    assert shown(lived.go(4)) == "CrashLoopBackOff"
+    assert shown(lived.go(5)) == "CrashLoopBackOff"
     assert conditions(lived.go(400))["Ready"] == "False"
 
 

@@ -1,7 +1,8 @@
 """The page's trouble-shooting as a story: each trouble is brought about, seen with the page's commands, and mended.
 
 The chapters stand in the page's order. One `everynode up` serves them all; its simulation file says what the program's versions
-are like: `:missing` is in no registry, `:crashing` exits at once, `:hanging` never passes its probe.
+are like: `:missing` is in no registry, `:crashing` exits at once, `:shortlived` after a second, `:hanging` never passes
+its probe.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ rules:
   crashLoopBackOff: true
 - match: {image: "*:hanging"}
   neverReady: true
+- match: {image: "*:shortlived"}
+  exitAfterSeconds: 1
+  exitCode: 1
 - match: {node: node-00001}
   clockOffsetSeconds: 300
 - match: {node: node-00002}
@@ -239,6 +243,9 @@ def test_a_broken_update_with_surge_takes_nothing_away(ds: Kubectl) -> None:
     surge = '{"spec":{"updateStrategy":{"rollingUpdate":{"maxSurge":1,"maxUnavailable":0}}}}'
     ds("patch", DS, *NAMESPACE, "-p", surge)
     before = {one["metadata"]["uid"] for one in pods(ds)}
+    # Of a node's two pods the older one is counted; both made in one second, that is a matter of their names.
+    made = max(one["metadata"]["creationTimestamp"] for one in pods(ds))
+    eventually(lambda: time.strftime("%FT%TZ", time.gmtime()), lambda now: now > made)
     for trouble in ("the container crashes", "the image has a typo"):
         set_image(ds, BROKEN[trouble][0])
         assert f"{WAITING}0 out of 5 new pods have been updated..." in stands_still(ds)
@@ -248,6 +255,23 @@ def test_a_broken_update_with_surge_takes_nothing_away(ds: Kubectl) -> None:
     set_image(ds, OLD)
     goes_through(ds)
     eventually(lambda: {one["metadata"]["uid"] for one in pods(ds)}, lambda seen: seen == before)
+
+
+def test_only_min_ready_seconds_stops_what_crashes_later(ds: Kubectl) -> None:
+    ds("patch", DS, *NAMESPACE, "-p", '{"spec":{"minReadySeconds":2}}')
+    goes_through(ds)
+    set_image(ds, f"{REPOSITORY}:shortlived")
+    # It was ready for a second.
+    eventually(lambda: statuses(ds), lambda seen: seen == ["CrashLoopBackOff"] + ["Running"] * 4)
+    assert f"{WAITING}1 out of 5 new pods have been updated..." in stands_still(ds)
+
+    # Without it each node counts as soon as it is ready, and the next one is taken.
+    ds("patch", DS, *NAMESPACE, "-p", '{"spec":{"minReadySeconds":0}}')
+    set_image(ds, NEW)
+    goes_through(ds)
+    set_image(ds, f"{REPOSITORY}:shortlived")
+    images = ("get", "pods", "-l", f"name={NAME}", *NAMESPACE, "-o", "jsonpath={.items[*].spec.containers[0].image}")
+    eventually(lambda: ds(*images).count(":shortlived"), lambda broken: broken > 1)
 
 
 def test_what_a_person_asks_of_a_broken_update(ds: Kubectl) -> None:
@@ -335,6 +359,19 @@ def test_nodes_that_are_not_ready_or_cordoned_hold_nothing_up(ds: Kubectl) -> No
     assert sorted(row[-3] for row in table(ds).values()) == NODES
     ds("uncordon", NODES[3])
     ds("delete", "node", "edge")
+
+
+def test_an_update_leaves_a_node_whose_new_taint_is_not_tolerated(ds: Kubectl) -> None:
+    ds("taint", "node", NODES[3], "reserved=yes:NoSchedule")
+    eventually(lambda: ds("get", DS, *NAMESPACE, "--no-headers").split()[1], "4".__eq__)
+    # What runs there runs on; the update takes it away and brings nothing.
+    assert sorted(row[-3] for row in table(ds).values()) == NODES
+    set_image(ds, NEW)
+    goes_through(ds)
+    eventually(lambda: sorted(row[-3] for row in table(ds).values()), [*NODES[:3], NODES[4]].__eq__)
+    ds("taint", "node", NODES[3], "reserved-")
+    goes_through(ds)
+    eventually(lambda: sorted(row[-3] for row in table(ds).values()), NODES.__eq__)
 
 
 # Clock skew
