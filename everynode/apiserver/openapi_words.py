@@ -68,7 +68,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "disruptedPods": "Pods whose eviction was granted and that are not seen to go yet, and when it was.",
         "disruptionsAllowed": "How many evictions would be granted now.",
         "expectedPods": "Pods that there should be.",
-        "observedGeneration": "The generation of the spec that these counts are about. Until it is the newest, nothing is evicted.",
+        "observedGeneration": "The generation of the spec that these counts are about. Evictions wait until it is the newest.",
     },
     "PodTemplateSpec": {
         "": "The pod that a controller creates.",
