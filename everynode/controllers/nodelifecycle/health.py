@@ -30,6 +30,8 @@ class Health:
         self._graces: dict[str, float] = {}
         self._silent: set[str] = set()
         self._amnesty = -math.inf
+        # Nobody is overdue before this.
+        self._next = math.inf
 
     def __contains__(self, name: str) -> bool:
         return name in self._graces
@@ -46,6 +48,7 @@ class Health:
             self.forget(name)
         self._graces[name] = grace
         self._rows.setdefault(grace, OrderedDict())[name] = now
+        self._next = min(self._next, now + grace)
 
     def forget(self, name: str) -> None:
         """The node is gone."""
@@ -71,11 +74,16 @@ class Health:
 
     def overdue(self, now: float) -> list[str]:
         """The nodes that have just become silent."""
+        if now <= self._next:
+            return []
         found = []
+        self._next = math.inf
         for grace, row in list(self._rows.items()):
             while row:
                 name, heard = next(iter(row.items()))
-                if max(heard, self._amnesty) + grace >= now:
+                deadline = max(heard, self._amnesty) + grace
+                if deadline >= now:
+                    self._next = min(self._next, deadline)
                     break
                 del row[name]
                 found.append(name)

@@ -6,7 +6,8 @@ its stored Lease, and then its conditions become Unknown. Zones are settled at t
 taint that makes pods leave.
 
 Silence proves nothing while we could not listen. A beat that comes late (this process was stopped), a Lease that is newer than
-the one our watch has shown, and a write or a question that the API could not answer each give every node a fresh grace.
+the one our watch has shown, and a write or a question that the API could not answer each give every node a fresh grace; after
+such a failure, so does the first node that is heard of again.
 
 A write of taints or conditions rests on the resourceVersion it was decided on, so nobody else's word is lost; if the node has
 changed meanwhile, the write is refused and decided anew.
@@ -56,6 +57,8 @@ class NodeLifecycleController:
         self._readiness = PodReadiness(client, self._nodes, self._pods, recorder, clock)
         self._health, self._zones = Health(), Zones()
         self._evicting: set[str] = set()
+        # Whether the API failed us and nobody has been heard of since: others may not have been able to speak either.
+        self._deaf = False
 
     async def run(self) -> None:
         """Works until cancelled."""
@@ -102,6 +105,9 @@ class NodeLifecycleController:
             self._heard(node, _loop_time())
 
     def _heard(self, node: Node, now: float) -> None:
+        if self._deaf:
+            self._deaf = False
+            self._health.amnesty(now)
         lease = self._leases.get(LEASE_NAMESPACE, node.name)
         duration = lease.spec.lease_duration_seconds if lease is not None else None
         self._health.hear(node.name, grace_of(reports=bool(node.ready), lease_duration=duration), now)
@@ -145,6 +151,7 @@ class NodeLifecycleController:
                 return
             if error.code >= 500:
                 self._excuse_all(f"the API could not be used: {error}")
+                self._deaf = True
             raise
 
     async def _write(self, name: str) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 
 from everynode.api.scheme import NODES, PODS
+from everynode.client.client import Client
 from everynode.controllers.daemonset.observe import Pod
 from everynode.controllers.podgc.plan import surplus
 from everynode.controllers.podgc.shell import PodGarbageCollector
+from everynode.wire.message import Peer, Request, Response
 from tests.reconcile.real_api import A_MOMENT, RealApi, real_api
 from tests.virtual_time import virtually
 
@@ -93,6 +95,24 @@ def test_a_node_that_is_back_in_time_keeps_its_pods() -> None:
         assert await api.names(PODS) == ["p"]
 
     run(story)
+
+
+def test_a_node_that_only_our_view_is_missing_keeps_its_pods() -> None:
+    async def main() -> None:
+        async with real_api() as api:
+            await put_pod(api, "p", node="new")
+
+            async def knows_it(request: Request) -> Response:
+                if request.path == "/api/v1/nodes/new":
+                    return Response(200, body=b'{"metadata":{"name":"new"}}')
+                return await api.server(request)
+
+            client = Client(knows_it, peer=Peer("tester", ("system:masters",)))
+            api.start(PodGarbageCollector(client, api.informers, api.clock).run())
+            await asyncio.sleep(100)
+            assert await api.names(PODS) == ["p"]
+
+    virtually(main())
 
 
 def test_a_pod_bound_to_a_node_that_never_was() -> None:

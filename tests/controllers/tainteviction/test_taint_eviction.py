@@ -179,9 +179,10 @@ def test_pods_that_come_later_or_learn_to_tolerate() -> None:
         pod: Any = await api.get(PODS, "patient", "default")
         pod["spec"]["tolerations"].insert(0, DEDICATED)
         await api.client.update(PODS, "patient", pod, "default")
+        await asyncio.sleep(A_MOMENT)
+        assert "Cancelling deletion of Pod default/patient" in await told(api)
         await asyncio.sleep(100)
         assert await going(api) == ["late"]
-        assert "Cancelling deletion of Pod default/patient" in await told(api)
 
     run(story)
 
