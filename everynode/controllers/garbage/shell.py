@@ -147,9 +147,15 @@ class GarbageCollector:
                 change = {"metadata": {"resourceVersion": meta.resource_version, "finalizers": rest}}
                 await self._client.patch(item.resource, meta.name, change, meta.namespace)
             case Orphan(dependents):
-                for start in range(0, len(dependents), ORPHANS_AT_ONCE):
-                    some = dependents[start : start + ORPHANS_AT_ONCE]
-                    await asyncio.gather(*(self._drop_references(each, (meta.uid,)) for each in some))
+                await self._orphan(dependents, meta.uid)
+
+    async def _orphan(self, dependents: tuple[Item, ...], owner: str) -> None:
+        for start in range(0, len(dependents), ORPHANS_AT_ONCE):
+            some = dependents[start : start + ORPHANS_AT_ONCE]
+            dropped = (self._drop_references(each, (owner,)) for each in some)
+            for outcome in await asyncio.gather(*dropped, return_exceptions=True):
+                if outcome is not None:
+                    raise outcome
 
     async def _drop_references(self, item: Item, owners: tuple[str, ...]) -> None:
         """Takes the references to these owners away; the rest of the list stays whatever it has become."""
