@@ -1,7 +1,7 @@
 """Sees every write of a cluster at the moment it becomes durable, and every pod that the DaemonSet controller makes or ends.
 
-It stands in two places: under the store as its journal (so a cluster may be left and entered again on the same data), and before
-the API as a handler. What it holds true:
+It stands in two places: under the store as its journal (so a cluster may be left and entered again on the same data), and
+before the API as a handler. What it holds true:
 
 - **Budget.** The controller ends an available, only pod of a node that should run one for an update alone, and then no more
   than maxUnavailable nodes are without an available pod, that one included. With surge another pod must serve the node.
@@ -9,9 +9,9 @@ the API as a handler. What it holds true:
   surge beside one old pod, on at most maxSurge nodes.
 - **Status.** Whenever nothing has changed for SETTLED seconds, the status of every DaemonSet is what a recount says.
 
-*What the controller could know.* While there is work virtual time stands still, so whatever happened at this very moment may not
-have been heard of yet: a pod that was available at any time of this moment counts as available (unless the controller itself ended
-it), and of specs and nodes that changed at this moment any version will do. Nothing older than that is forgiven.
+*What the controller could know.* While there is work virtual time stands still, so whatever happened at this very moment may
+not have been heard of yet: a pod that was available at any time of this moment counts as available (unless the controller
+itself ended it), and of specs and nodes that changed at this moment any version will do. Nothing older than that is forgiven.
 
 The first violation is kept; `check` raises it.
 """
@@ -281,6 +281,10 @@ class Witness:
         seconds = max(spec["spec"].get("minReadySeconds", 0) for spec in self._specs(ds))
         return self._serves(pod) and self._ready_for(pod, seconds, self._now(), at_least=True)
 
+    def _was_surely_available(self, ds: Json, pod: Json) -> bool:
+        """The same, and not only since this moment."""
+        return self._surely_available(ds, pod) and self._since[_uid(pod)][1] < self._now()
+
     def _served(self, ds: Json, without: str = "") -> set[str]:
         """Nodes that have, or had at this moment, an available pod that the controller has not ended."""
         nodes = {
@@ -357,7 +361,8 @@ class Witness:
         for name in self.nodes:
             pods = [one for one in self._on(ds, name) if self._serves(one)]
             new = [one for one in pods if recount.current(ds, one)]
-            old = [one for one in pods if not recount.current(ds, one) and self._surely_available(ds, one)]
+            # One that has become available at this moment may still have been replaced as one that is not.
+            old = [one for one in pods if not recount.current(ds, one) and self._was_surely_available(ds, one)]
             waits = bool(new) and not any(self._maybe_available(ds, one) for one in new)
             if old and (waits or self._making[ds["metadata"]["uid"], name]):
                 surging.add(name)
