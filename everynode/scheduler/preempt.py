@@ -139,7 +139,7 @@ def preempt(
     unread = frozenset(_name(each) for each in promising if _name(each) not in known)
     if unread:
         return Asks(unread)
-    read = [each for each in promising if lesser(pod, each).keys() <= known[_name(each)].keys()]
+    read = [each for each in promising if _lesser(pod, each).keys() <= known[_name(each)].keys()]
     if not read:
         return Asks(frozenset(map(_name, promising)))
     best = min(
@@ -148,7 +148,7 @@ def preempt(
     return Preempts(best.node, tuple(victim.pod for victim in best.victims))
 
 
-def lesser(pod: PendingPod, candidate: NodeRoom) -> dict[str, Taken]:
+def _lesser(pod: PendingPod, candidate: NodeRoom) -> dict[str, Taken]:
     """The pods on the node that are less important than this one, by uid."""
     priority = pod.spec.priority
     return {uid: taken for uid, taken in candidate.pods.items() if taken.priority < priority}
@@ -160,7 +160,7 @@ def _name(candidate: NodeRoom) -> str:
 
 def _leaving(pod: PendingPod, candidate: NodeRoom, occupants: Mapping[str, Occupant] | None) -> bool | None:
     """Whether somebody is leaving the node by our doing already; None if that has to be read."""
-    below = lesser(pod, candidate)
+    below = _lesser(pod, candidate)
     if not below:
         return False
     if occupants is None:
@@ -178,7 +178,7 @@ def _leaving(pod: PendingPod, candidate: NodeRoom, occupants: Mapping[str, Occup
 
 def _hopeless(pod: PendingPod, demand: Demand, candidate: NodeRoom) -> Sequence[str | Unfit]:
     """Why not even without every less important pod there would be room on the node; empty if there would."""
-    below = lesser(pod, candidate)
+    below = _lesser(pod, candidate)
     if not below:
         return (NO_VICTIMS,)
     return filter_node(demand, candidate.node, room_for(pod, candidate, below.values()))
@@ -193,24 +193,22 @@ def _select(
     now: float,
 ) -> _Candidate:
     """As few victims on this node as will do."""
-    below = lesser(pod, candidate)
+    below = _lesser(pod, candidate)
     possible = sorted(
         (_Victim(taken, occupants[uid], _started(occupants[uid], now)) for uid, taken in below.items()),
         key=lambda victim: victim.importance,
     )
     room = room_for(pod, candidate, below.values())
     violating = _violating(possible, budgets)
-    victims, violations = [], 0
-    # False comes before True: those whose budget would be violated are given back first.
-    for violates, victim in sorted(
-        ((victim.pod.metadata.uid in violating, victim) for victim in possible), key=lambda each: not each[0]
-    ):
+    victims = []
+    # Sorting keeps the order among those of whom the same is said.
+    for victim in sorted(possible, key=lambda each: each.pod.metadata.uid not in violating):
         room.add(victim.taken)
         if filter_node(demand, candidate.node, room):
             room.remove(victim.taken)
             victims.append(victim)
-            violations += violates
-    return _Candidate(_name(candidate), sorted(victims, key=lambda victim: victim.importance), violations)
+    victims.sort(key=lambda each: each.importance)
+    return _Candidate(_name(candidate), victims, sum(each.pod.metadata.uid in violating for each in victims))
 
 
 def _started(occupant: Occupant, now: float) -> float:
