@@ -97,6 +97,18 @@ def test_in_the_foreground_it_goes_last(team: Team) -> None:
     gone(team)
 
 
+def test_a_foreground_deletion_that_takes_too_long_is_ended_by_another(team: Team) -> None:
+    team.roll_out()
+    held = sorted(team.names())[0]
+    team("patch", "pod", held, "-p", HOLD)
+    team("delete", "ds", "agent", "--cascade=foreground", "--wait=false")
+    eventually(team.names, lambda names: names == {held})
+    team("delete", "ds", "agent", "--timeout=30s")
+    assert (team.names("ds"), team.names()) == (set(), {held})
+    team("patch", "pod", held, "-p", FREE)
+    gone(team)
+
+
 def test_orphans_are_adopted_by_the_next_one_of_their_kind(team: Team) -> None:
     team.roll_out()
     pods, revisions = team.names(), team.names("controllerrevisions")
