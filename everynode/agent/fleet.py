@@ -57,6 +57,9 @@ log = logging.getLogger(__name__)
 
 # Writes under way at the same time: enough to share commits, few enough to leave the loop to others.
 WORKERS = 32
+# Leases renewed at the same time. A heartbeat must not wait its turn behind what a busy cluster writes beside it: who is late
+# for long enough is taken for dead.
+RENEWALS = 512
 # Machines up to which ordinary events (Pulled, Created, Started, Killing) are recorded unless told otherwise; beyond it they
 # would be most of all writes.
 MOST_NARRATED = 100
@@ -264,8 +267,8 @@ class SimulatedFleet:
 
     async def _for_all(self, indexes: Iterable[int]) -> None:
         waiting = list(indexes)
-        for first in range(0, len(waiting), WORKERS):
-            nodes = [self._nodes[index] for index in waiting[first : first + WORKERS]]
+        for first in range(0, len(waiting), RENEWALS):
+            nodes = [self._nodes[index] for index in waiting[first : first + RENEWALS]]
             await asyncio.gather(*(self._renew(node) for node in nodes if node.acts))
 
     async def _renew(self, node: SimulatedNode) -> None:

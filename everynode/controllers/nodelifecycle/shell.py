@@ -5,9 +5,9 @@ second, whatever the number of nodes, the first in its rows are looked at: a nod
 its stored Lease, and then its conditions become Unknown. Zones are settled at the same beat, and the next nodes admitted to the
 taint that makes pods leave.
 
-Silence proves nothing while we could not listen. A beat that comes late (this process was stopped), a Lease that is newer than
-the one our watch has shown, and a write or a question that the API could not answer each give every node a fresh grace; after
-such a failure, so does the first node that is heard of again.
+Silence proves nothing while we could not listen. A node whose stored Lease is newer than the one our watch has shown has a
+fresh grace. A beat that comes late (this process was stopped), and a write or a question that the API could not answer, give
+one to every node; after such a failure, so does the first node that is heard of again.
 
 A write of taints or conditions rests on the resourceVersion it was decided on, so nobody else's word is lost; if the node has
 changed meanwhile, the write is refused and decided anew.
@@ -167,7 +167,7 @@ class NodeLifecycleController:
             await self._client.patch(NODES, name, {"metadata": _seen(node), "spec": {"taints": taints}})
 
     async def _is_really_silent(self, name: str) -> bool:
-        """Whether the Lease that is stored is the one that we were shown: if not, our watch is behind, for all nodes."""
+        """Whether the Lease that is stored is the one that we were shown. If not, our watch is behind and the node is alive."""
         shown = self._leases.get(LEASE_NAMESPACE, name)
         try:
             stored = await self._client.get(LEASES, name, LEASE_NAMESPACE, view=Lease)
@@ -178,7 +178,8 @@ class NodeLifecycleController:
         if shown is not None and shown.metadata.resource_version == stored.metadata.resource_version:
             # It may have been heard of while we asked.
             return self._health.is_silent(name)
-        self._excuse_all(f"a renewal of {name} was stored that has not been seen")
+        duration = stored.spec.lease_duration_seconds
+        self._health.hear(name, grace_of(reports=True, lease_duration=duration), _loop_time())
         return False
 
     async def _declare_silent(self, node: Node) -> None:
