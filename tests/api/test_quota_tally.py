@@ -33,7 +33,9 @@ pods = st.fixed_dictionaries(
         "deleted": st.sampled_from([None, None, (10, 0), (30, 30), (40, 5)]),
     }
 )
-steps = st.lists(st.tuples(st.sampled_from(["put", "put", "drop", "wait"]), pods, st.integers(1, 30)), max_size=40)
+steps = st.lists(
+    st.tuples(st.sampled_from(["put", "put", "drop", "wait", "count"]), pods, st.integers(1, 30)), max_size=40
+)
 
 
 def rule(spec: dict[str, Any]) -> Rule:
@@ -60,13 +62,19 @@ def recount(spec: dict[str, Any], there: dict[str, Pod], now: float) -> Tally:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(QUOTAS), steps)
-def test_the_sums_are_those_of_a_recount(spec: dict[str, Any], script: list[tuple[str, dict[str, Any], int]]) -> None:
-    tally, there, now = Tally(rule(spec)), dict[str, Pod](), START
+@given(st.sampled_from(QUOTAS), st.lists(pods, max_size=3, unique_by=lambda each: each["name"]), steps)
+def test_the_sums_are_those_of_a_recount(
+    spec: dict[str, Any], first: list[dict[str, Any]], script: list[tuple[str, dict[str, Any], int]]
+) -> None:
+    there, now = {each["name"]: pod(each) for each in first}, START
+    tally = Tally(rule(spec), {(PODS, name): each for name, each in there.items()})
+    counted = not there
     for kind, drawn, seconds in script:
         name = drawn["name"]
         if kind == "wait":
             now += seconds
+        elif kind == "count":
+            counted = tally.count_some(1, now)
         else:
             old = there.pop(name, None)
             if kind == "put":
@@ -75,8 +83,10 @@ def test_the_sums_are_those_of_a_recount(spec: dict[str, Any], script: list[tupl
             tally.change(count(PODS, old) if old else None, count(PODS, new) if new else None, now)
         tally.advance(now)
         fresh = recount(spec, there, now)
-        assert tally.used == fresh.used
-        assert tally.next_moment <= fresh.next_moment
+        if counted:
+            assert tally.used == fresh.used
+            assert tally.next_moment <= fresh.next_moment
+    assert tally.count_some(3, now)
     for moment in sorted({START + seconds for seconds in range(100)}):
         tally.advance(max(now, moment))
         assert tally.used == recount(spec, there, max(now, moment)).used

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from everynode.apiserver.admission.quota import TURN
 from tests.apiserver.caller import MERGE, Caller, config_map, manifest, pod
 
 REFUSED = "exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2"
@@ -80,6 +81,29 @@ async def test_what_was_stored_before_the_count_is_not_counted_again_when_its_wr
     assert code == 201
     await api.create(f"{core}/pods", pod("c"))
     assert "used: pods=3" in await refusal(api, f"{core}/pods", pod("d"))
+
+
+async def test_a_first_count_takes_turns_with_others_and_misses_nothing(api: Caller, core: str) -> None:
+    there = 3 * TURN
+    await asyncio.gather(*(api.create(f"{core}/configmaps", config_map(f"there-{n}")) for n in range(there)))
+    await api.create(f"{core}/resourcequotas", quota(hard={"configmaps": str(there)}))
+    turns = 0
+
+    async def beside() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    gone = (api.must("DELETE", f"{core}/configmaps/there-{n}") for n in range(0, there, 50))
+    new = (api.call("POST", f"{core}/configmaps", config_map(f"new-{n}")) for n in range(20))
+    other = asyncio.create_task(beside())
+    await asyncio.gather(*gone, *new)
+    other.cancel()
+    assert turns > 3
+    while (await api.call("POST", f"{core}/configmaps", config_map(f"later-{turns}"))).code == 201:
+        turns += 1
+    assert len((await api.get(f"{core}/configmaps")).body["items"]) == there
 
 
 async def test_room_comes_back_when_a_pod_ends_or_goes_and_when_the_quota_is_raised(api: Caller, core: str) -> None:

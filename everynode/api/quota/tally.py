@@ -10,19 +10,30 @@ was judged and is not stored yet counts already, and is given back when it is st
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
+from typing import Any
 
-from everynode.api.quota.counted import NONE, Counted, Usage
+from everynode.api.quota.counted import NONE, Counted, Usage, count
 from everynode.api.quota.rule import Rule
+from everynode.api.scheme import Resource
 from everynode.values.quantity import Quantity
+
+# Objects by kind and name, and how one is read: a struct or a view, or whatever the caller has of it.
+Uncounted = dict[tuple[Resource, str], Any]
+Read = Callable[[Resource, Any], Counted]
 
 
 class Tally:
-    """A rule, and what is used under it: `used` has every name that the rule bounds."""
+    """A rule, and what is used under it: `used` has every name that the rule bounds.
 
-    def __init__(self, rule: Rule) -> None:
+    What is there when it begins is counted in pieces by `count_some`; until that has counted it all, the sums lack the rest.
+    """
+
+    def __init__(self, rule: Rule, there: Uncounted | None = None, read: Read = count) -> None:
         self.rule = rule
+        self._uncounted = there or {}
+        self._read = read
         self.used: dict[str, Quantity] = dict.fromkeys(rule.hard, NONE)
         self._overdue: set[str] = set()
         self._due: dict[str, Counted] = {}
@@ -30,6 +41,9 @@ class Tally:
 
     def change(self, before: Counted | None, after: Counted | None, now: float) -> bool:
         """An object came, changed or went; tells whether that changed the sums."""
+        if before is not None and self._uncounted:
+            # As it was at the beginning it needs not be counted any more.
+            before = None if self._uncounted.pop((before.resource, before.name), None) is not None else before
         old = self._leave(before) if before is not None and self.rule.counts(before) else {}
         new = self._enter(after, now) if after is not None and self.rule.counts(after) else {}
         if old == new:
@@ -37,6 +51,14 @@ class Tally:
         self.give_back(old)
         self.take(new)
         return True
+
+    def count_some(self, most: int, now: float) -> bool:
+        """Counts up to `most` of what was there at the beginning; True when there is nothing left of it."""
+        while self._uncounted and most > 0:
+            (resource, _), thing = self._uncounted.popitem()
+            self.change(None, self._read(resource, thing), now)
+            most -= 1
+        return not self._uncounted
 
     def advance(self, now: float) -> bool:
         """Takes out the pods that are overdue by now; tells whether there were any."""

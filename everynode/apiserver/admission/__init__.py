@@ -46,11 +46,14 @@ class Admission:
         if resource is scheme.PRIORITY_CLASSES:
             await priorities.check(self._store, new)
         uses_more = not subresource and (
-            resource is scheme.SERVICES
-            or (resource is scheme.PODS and new.spec.active_deadline_seconds != old.spec.active_deadline_seconds)
+            resource is scheme.SERVICES or (resource is scheme.PODS and _has_deadline(new) != _has_deadline(old))
         )
         return await self._quotas.charge(resource, new, old) if uses_more else NOTHING
 
     def release(self, charge: Charge) -> None:
         """The write that was charged has ended."""
         self._quotas.release(charge)
+
+
+def _has_deadline(pod: Any) -> bool:
+    return pod.spec.active_deadline_seconds is not None
