@@ -262,7 +262,7 @@ def test_only_min_ready_seconds_stops_what_crashes_later(ds: Kubectl) -> None:
     goes_through(ds)
     set_image(ds, f"{REPOSITORY}:shortlived")
     # It was ready for a second.
-    eventually(lambda: statuses(ds), lambda seen: seen == ["CrashLoopBackOff"] + ["Running"] * 4)
+    eventually(lambda: statuses(ds), lambda seen: seen == ["Error"] + ["Running"] * 4)
     assert f"{WAITING}1 out of 5 new pods have been updated..." in stands_still(ds)
 
     # Without it each node counts as soon as it is ready, and the next one is taken.
@@ -322,19 +322,19 @@ def test_a_broken_update_on_delete_waits_for_a_person(ds: Kubectl) -> None:
         '{"spec":{"updateStrategy":{"type":"OnDelete","rollingUpdate":null}}}',
     )
     before = uids(ds)
-    set_image(ds, BROKEN["the container crashes"][0])
+    set_image(ds, BROKEN["the image has a typo"][0])
     observed = ("get", DS, *NAMESPACE, "-o", "jsonpath={.metadata.generation}={.status.observedGeneration}")
     eventually(lambda: ds(*observed).split("="), lambda seen: seen[0] == seen[1])
     assert uids(ds) == before
 
     victim = next(name for name, row in table(ds).items() if row[-3] == NODES[3])
     ds("delete", "pod", victim, *NAMESPACE)
-    eventually(lambda: statuses(ds), lambda seen: seen == ["CrashLoopBackOff"] + ["Running"] * 4)
+    eventually(lambda: statuses(ds), lambda seen: seen == ["InvalidImageName"] + ["Running"] * 4)
     # The next template is for whoever deletes next: the broken pod stays until a person takes it away.
     set_image(ds, NEW)
     eventually(lambda: ds(*observed).split("="), lambda seen: seen[0] == seen[1])
     broken = next(name for name, row in table(ds).items() if row[-3] == NODES[3])
-    assert table(ds)[broken][2] == "CrashLoopBackOff"
+    assert table(ds)[broken][2] == "InvalidImageName"
     ds("delete", "pod", broken, *NAMESPACE)
     eventually(lambda: statuses(ds), lambda seen: seen == ["Running"] * 5)
     assert sorted(one["spec"]["containers"][0]["image"] for one in pods(ds)) == [OLD] * 4 + [NEW]
