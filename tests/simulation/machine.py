@@ -52,8 +52,8 @@ class Rollouts(RuleBasedStateMachine):
     """One cluster, from its start until it is at rest; images change, nodes are tainted, pods are deleted."""
 
     @initialize(strategy=strategies, min_ready=min_ready)
-    def begin(self, strategy: Json, min_ready: int) -> None:
-        self.stage = Stage(SIZE)
+    def begin(self, strategy: Json, min_ready: int, nodes: int = SIZE) -> None:
+        self.stage = Stage(nodes)
         self.stage.create("one", strategy=strategy, min_ready=min_ready)
         self.stage.advance(1 + min_ready)
 

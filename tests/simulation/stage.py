@@ -166,6 +166,7 @@ class Stage:
         self._failure.cancel()
         await asyncio.gather(self._failure, return_exceptions=True)
         await self._cluster.__aexit__(None, None, None)
+        await asyncio.sleep(0)  # what has been cancelled ends
 
     async def _restart(self, down: float) -> None:
         self.witness.down = True
