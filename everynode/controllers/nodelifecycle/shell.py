@@ -59,12 +59,15 @@ class NodeLifecycleController:
         self._evicting: set[str] = set()
         # Whether the API failed us and nobody has been heard of since: others may not have been able to speak either.
         self._deaf = False
+        # Whether the nodes that stood when we began are known: they were registered before, and a restart is no news of them.
+        self._found_all = False
 
     async def run(self) -> None:
         """Works until cancelled."""
         for informer in (self._nodes, self._leases, self._pods):
             await informer.synced.wait()
         self._nodes.on_change(self._node_changed)
+        self._found_all = True
         self._leases.on_change(self._lease_changed)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._runner.run())
@@ -80,7 +83,7 @@ class NodeLifecycleController:
             self._forget(old, now)
             return
         name = new.name
-        if old is None:
+        if old is None and self._found_all:
             self._narrate(new, "RegisteredNode", f"Registered Node {name} in Controller")
         if old is None or new.reports_after(old):
             self._heard(new, now)
