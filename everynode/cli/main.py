@@ -12,6 +12,7 @@ from everynode import __version__
 VERBS = {
     "demo": "Watch a DaemonSet's rolling update pass over five simulated nodes.",
     "up": "Start a control plane and simulated nodes, in the foreground.",
+    "why": "Tell where a DaemonSet's rollout stands, and what holds it.",
 }
 
 
