@@ -20,6 +20,8 @@ from typing import Protocol
 
 import msgspec
 
+from everynode.store.packing import Pattern
+
 Facets = tuple[str, ...]
 FacetsOf = Callable[[str, bytes], Facets]
 
@@ -27,14 +29,31 @@ ANY_REVISION: None = None
 ABSENT = 0
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One version of one key: its bytes, the revision that wrote it and the one that created the key."""
+class Entry(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """One version of one key: its bytes, the revision that wrote it and the one that created the key.
+
+    `stored` is the value, or, if there is a `pattern`, the value packed against it; entries are equal if they say the same.
+    """
 
     key: str
-    value: bytes
+    stored: bytes
     revision: int
     created: int
     facets: Facets
+    pattern: Pattern | None = None
+
+    @property
+    def value(self) -> bytes:
+        return self.stored if self.pattern is None else self.pattern.unpack(self.stored)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Entry) and _said(self) == _said(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _said(entry: Entry) -> tuple[object, ...]:
+    return (entry.key, entry.value, entry.revision, entry.created, entry.facets)
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

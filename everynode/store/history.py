@@ -81,4 +81,4 @@ class History:
 
 def _weight(event: Event) -> int:
     """Every value that no longer stands is the `before` of just one event, so counting those counts them all, once."""
-    return EVENT_BYTES + (len(event.before.value) if event.before else 0)
+    return EVENT_BYTES + (len(event.before.stored) if event.before else 0)

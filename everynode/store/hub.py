@@ -66,7 +66,7 @@ class HubWatch:
             return False
         self._queue.append(event)
         if event.after is not None:
-            self._bytes += len(event.after.value)
+            self._bytes += len(event.after.stored)
         self._wake()
         return True
 

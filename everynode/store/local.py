@@ -232,6 +232,7 @@ class LocalStore:
         left = self._history.trim()
         if left:
             self._journal.forget(left)
+            self._state.settle(left)
         self._hub.publish(events)
 
     def _refuse(self, full: StoreFull) -> None:
@@ -284,6 +285,9 @@ class LocalStore:
         for record in self._journal.load():
             before = standing.get(record.key)
             after = self._entry(record, before)
+            if after is not None and record.revision <= floor:
+                # At once, so that a start takes no more memory than what comes of it.
+                after = self._state.packed(after)
             if after is not None:
                 standing[after.key] = after
             elif before is not None:

@@ -3,6 +3,8 @@
 In go Events in revision order; out come entries, pages of ranges, and counts. A page costs what it holds plus a few
 bisections, whatever exists beside it; with several terms it costs what carries the rarest of them.
 
+What has stood for longer than the history reaches is kept packed (`packing`); entries unpack themselves when they are read.
+
 A range as of an older revision is the same walk with a set of *undone* writes laid over it (`History.undone`): for
 each key under the prefix written since then, the entry that stood before (None: there was none).
 """
@@ -16,6 +18,7 @@ from itertools import islice
 from sortedcontainers import SortedList
 
 from everynode.store.contract import Entry, Event, Facets, Page
+from everynode.store.packing import Patterns
 from everynode.store.terms import OrderedKeys, TermIndex, bounds
 
 Undone = Mapping[str, Entry | None]
@@ -28,6 +31,7 @@ class State:
         self._entries: dict[str, Entry] = {}
         self._keys: SortedList[str] = SortedList()
         self._terms = TermIndex()
+        self._patterns = Patterns()
 
     def load(self, entries: Iterable[Entry]) -> None:
         """Fills an empty state; one sort and one pass, so that 300,000 entries take a second."""
@@ -49,6 +53,21 @@ class State:
             if before is None:
                 self._keys.add(key)
         self._terms.change(key, before.facets if before else (), after.facets if after else ())
+
+    def settle(self, events: Iterable[Event]) -> None:
+        """Packs what still stands of these writes, which the history has let go of."""
+        for event in events:
+            after = event.after
+            if after is not None and self._entries.get(event.key) is after:
+                self._entries[event.key] = self.packed(after)
+
+    def packed(self, entry: Entry) -> Entry:
+        """The same entry, its value packed if it is worth it."""
+        packed = self._patterns.pack(_kind_of(entry.key), entry.value)
+        if packed is None:
+            return entry
+        value, pattern = packed
+        return Entry(entry.key, value, entry.revision, entry.created, entry.facets, pattern)
 
     def count(self, prefix: str) -> int:
         low, high = bounds(self._keys, prefix)
@@ -102,3 +121,8 @@ def _carries(facets: Facets, terms: Sequence[str]) -> bool:
 
 def _key_of(entry: Entry) -> str:
     return entry.key
+
+
+def _kind_of(key: str) -> str:
+    """The first two parts of a key: `core/pods/default/a` is one of `core/pods/`."""
+    return key[: key.find("/", key.find("/") + 1) + 1]

@@ -36,10 +36,12 @@ HISTORY = 5
 
 keys = st.sampled_from(KEYS)
 prefixes = st.sampled_from(PREFIXES)
+# Half of them are long and alike, so that they are packed as the history lets go of them.
 values = st.builds(
-    lambda terms, rest: f"{' '.join(sorted(terms))}:{rest}".encode(),
+    lambda terms, rest, common: f"{' '.join(sorted(terms))}:{rest}{common}".encode(),
     st.sets(st.sampled_from(TERMS)),
     st.integers(0, 99),
+    st.sampled_from(["", " and".join(map(str, range(100)))]),
 )
 writes = st.tuples(keys, st.one_of(st.none(), values), st.sampled_from(["any", "absent", "right", "wrong"]))
 
