@@ -131,7 +131,7 @@ def _tally(rules: Rules, nodes: dict[str, Node], pods: Iterable[Pod], now: float
         since = moment(pod.status.ready_changed)
         if since is not None:
             ready_since[pod.metadata.uid] = since
-    for name in nodes.keys() | {target for target in on if target}:
+    for name in sorted(nodes.keys() | {target for target in on if target}):
         tally.replace(judge(rules, name, nodes.get(name), on[name], now, ready_since=ready_since))
     return tally
 

@@ -150,6 +150,16 @@ def _port(pod: Pod, refusal: Unfit, beside: Sequence[Pod], since: float | None, 
         and mine & {(port.protocol, port.port) for port in host_ports_of(other.spec)}
     ]
     by = ", ".join(other.key for other in holders)
+    if holders and all(_are_siblings(pod, other) for other in holders):
+        return Finding(
+            Kind.SURGE_WITH_HOST_PORT,
+            f"the new pod cannot start beside the old one: both claim host port {refusal.detail}",
+            pod=pod.key,
+            key=refusal.detail,
+            since=since,
+            proof=f"by {by}",
+            advice=("A DaemonSet with a host port is updated with maxSurge 0 and maxUnavailable 1 or more.",),
+        )
     return Finding(
         Kind.HOST_PORT_TAKEN,
         f"host port {refusal.detail} is taken",
@@ -159,6 +169,11 @@ def _port(pod: Pod, refusal: Unfit, beside: Sequence[Pod], since: float | None, 
         proof=f"by {by}" if by else said,
         remedy=f"kubectl get pod -n {holders[0].metadata.namespace} {holders[0].metadata.name}" if holders else "",
     )
+
+
+def _are_siblings(pod: Pod, other: Pod) -> bool:
+    mine, its = pod.metadata.controller, other.metadata.controller
+    return mine is not None and its is not None and mine.uid == its.uid
 
 
 def _is_daemon(pod: Pod) -> bool:

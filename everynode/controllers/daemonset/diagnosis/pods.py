@@ -117,10 +117,12 @@ def _ended(one: Situation) -> Finding | None:
     status = one.pod.status
     if status.phase not in ("Failed", "Succeeded"):
         return None
+    # The controller replaces it, sooner or later: what is wrong is told, but there is something under way.
     return Finding(
         Kind.POD_FAILED,
-        f"the pod has {status.phase.lower()}" + (f": {status.reason}" if status.reason else ""),
+        f"the pod has {status.phase.lower()}{f' ({status.reason})' if status.reason else ''} and is replaced",
         pod=one.pod.key,
+        holds=False,
         key=status.reason,
         since=moment(one.pod.metadata.creation_timestamp),
         proof=status.message or f"phase {status.phase}",

@@ -88,9 +88,10 @@ def _examine(facts: Facts, now: float) -> Iterator[Finding]:
     told: dict[str, list[Event]] = {}
     for event in facts.events:
         told.setdefault(event.involved_object.uid, []).append(event)
-    for name, verdict in facts.tally.verdicts.items():
-        if verdict.state in (*_AT_REST, *_WAITING, *_ABOUT_TO_MOVE):
-            continue
+    at_rest = (*_AT_REST, *_WAITING, *_ABOUT_TO_MOVE)
+    verdicts = [verdict for verdict in facts.tally.verdicts.values() if verdict.state not in at_rest]
+    for verdict in sorted(verdicts, key=lambda verdict: verdict.node):
+        name = verdict.node
         pod = _decisive(facts, verdict, mine.get(name, ()))
         if pod is None:
             continue
@@ -174,23 +175,16 @@ def _not_observed(facts: Facts, now: float) -> Iterator[Finding]:
 
 def _by_hand(facts: Facts) -> Iterator[Finding]:
     """With OnDelete a person decides when each node is updated."""
-    tally = facts.tally
-    old = (
-        [
-            name
-            for name, verdict in tally.verdicts.items()
-            if verdict.old is not None and not is_updated(facts.rules, verdict.old)
-        ]
-        if not facts.strategy.rolling and tally.updated < tally.desired
-        else []
-    )
-    for name in old:
-        pod = tally.verdicts[name].old
-        assert pod is not None
+    if facts.strategy.rolling:
+        return
+    for verdict in sorted(facts.tally.verdicts.values(), key=lambda verdict: verdict.node):
+        pod = verdict.old
+        if pod is None or is_updated(facts.rules, pod):
+            continue
         yield Finding(
             Kind.ON_DELETE,
-            "the update strategy is OnDelete: the old pod stays until somebody deletes it,",
-            node=name,
+            "the update strategy is OnDelete, and nobody has deleted the old pod",
+            node=verdict.node,
             pod=pod.key,
             since=moment(pod.metadata.creation_timestamp),
             proof=f"its revision is {pod.hash}, the newest is {facts.rules.hash}",
