@@ -73,7 +73,7 @@ class HttpHandler:
         if self._session is None:
             tls: ssl.SSLContext | bool = True
             if self._server.scheme == "https":
-                tls = _tls(self._connection)
+                tls = tls_context(self._connection)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=tls),
                 read_bufsize=READ_AHEAD,
@@ -113,7 +113,7 @@ async def _lines(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
         answer.close()
 
 
-def _tls(connection: Connection) -> ssl.SSLContext:
+def tls_context(connection: Connection) -> ssl.SSLContext:
     """Trusts the connection's CA alone (the machine's if it names none) and shows its client certificate."""
     context = ssl.create_default_context(cadata=connection.ca.decode() if connection.ca else None)
     if connection.insecure:
