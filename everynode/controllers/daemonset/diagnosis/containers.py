@@ -11,8 +11,8 @@ import re
 from everynode.controllers.daemonset.diagnosis.causes import Finding, Kind
 from everynode.controllers.daemonset.diagnosis.facts import Container, ContainerStatus, Event, Pod, Terminated, moment
 
-# Seconds that starting may take before it is more than a matter of waiting.
-LONG_START = 300.0
+# Seconds that starting may take, and becoming ready, before they are more than a matter of waiting.
+LONG_START, LONG_UNREADY = 300.0, 60.0
 _PULLING = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError")
 _MISSING = re.compile(r'(?P<kind>secret|configmap)s? "(?P<name>[^"]+)" not found', re.IGNORECASE)
 _NOT_FOUND = {"secret": Kind.SECRET_MISSING, "configmap": Kind.CONFIG_MAP_MISSING}
@@ -124,7 +124,7 @@ def _unready(pod: Pod, status: ContainerStatus, events: list[Event], now: float)
         Kind.NOT_READY,
         what,
         pod=pod.key,
-        holds=bool(failing) or (since is not None and now - since > LONG_START),
+        holds=bool(failing) or (since is not None and now - since > LONG_UNREADY),
         key=f"{status.name} {probe}",
         since=since,
         proof=failing or f"running since {running.started_at}",
