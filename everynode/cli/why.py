@@ -110,7 +110,7 @@ async def _explain_cluster(
     where = namespace or connection.namespace
     try:
         while True:
-            phase = _tell(await gather(client, where), where, name, output, time.time())
+            phase = _tell(await gather(client, where, name), where, name, output, time.time())
             if not watch or phase == "done":
                 return phase
             await asyncio.sleep(LOOK)
