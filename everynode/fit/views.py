@@ -6,16 +6,17 @@ skipped while decoding, so a view costs what it reads. None can be part of a cyc
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import msgspec
 
-from everynode.api.views import View
+from everynode.api.views import Identity, Part, View, shared, shared_dict
 
 Quantity = str | int | float
 
 
-class Taint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
+class Taint(Part, frozen=True):
     key: str = ""
     value: str = ""
     effect: str = ""
@@ -25,7 +26,7 @@ class Taint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=
         return f"{self.key}{'=' if self.value else ''}{self.value}{':' if self.effect else ''}{self.effect}"
 
 
-class Toleration(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
+class Toleration(Part, frozen=True):
     key: str = ""
     operator: str = ""
     value: str = ""
@@ -88,22 +89,32 @@ class PodSpec(View):
     host_network: bool = False
 
 
-class NodeMeta(View):
-    name: str = ""
+class NodeMeta(Identity):
     labels: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # A machine's own name is among them.
+        self.labels = {name: sys.intern(text) for name, text in self.labels.items()}
 
 
 class NodeSpec(View):
-    taints: list[Taint] = []
+    taints: tuple[Taint, ...] = ()
     unschedulable: bool = False
+
+    def __post_init__(self) -> None:
+        self.taints = shared(self.taints)
 
 
 class NodeStatus(View):
     allocatable: dict[str, Quantity] = {}
 
+    def __post_init__(self) -> None:
+        self.allocatable = shared_dict(self.allocatable)
+
 
 class Node(View):
-    """The part of a node that decides who may be on it."""
+    """The part of a node that decides who may be on it. Whoever asks for this view shares its informer."""
 
     metadata: NodeMeta = msgspec.field(default_factory=NodeMeta)
     spec: NodeSpec = msgspec.field(default_factory=NodeSpec)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any, Generic, Protocol, TypeVar
@@ -182,6 +183,8 @@ class Informer(Generic[T]):
 
     def _replace(self, key: str, new: T | None) -> None:
         """Puts one view in the place of another and tells everybody."""
+        # Other informers call the object the same.
+        key = sys.intern(key)
         old = self.objects.get(key)
         if old is not None and new is not None and old.metadata.uid != new.metadata.uid:
             self._replace(key, None)

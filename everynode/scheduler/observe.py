@@ -14,6 +14,7 @@ What else matters of a pod that may have to give way (`Occupant`) is read from t
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -90,8 +91,8 @@ class Taken(fit.PodSpec):
 class _Taken(View):
     """The fields of a spec that say what the pod takes of its node."""
 
-    containers: list[fit.Container] = []
-    init_containers: list[fit.Container] = []
+    containers: tuple[fit.Container, ...] = ()
+    init_containers: tuple[fit.Container, ...] = ()
     overhead: dict[str, fit.Quantity] = {}
     resources: fit.Resources | None = None
     priority: int = 0
@@ -106,11 +107,18 @@ class PlacedSpec(_Taken):
     def __post_init__(self) -> None:
         own = _Taken(self.containers, self.init_containers, self.overhead, self.resources, self.priority)
         self.taken = _interned(msgspec.json.encode(own))
-        self.containers, self.init_containers, self.overhead, self.resources, self.priority = [], [], {}, None, 0
+        self.containers, self.init_containers, self.overhead, self.resources, self.priority = (), (), _NOTHING, None, 0
+        self.node_name = sys.intern(self.node_name)
+
+
+_NOTHING: dict[str, fit.Quantity] = {}
 
 
 class PlacedStatus(View):
     phase: str = ""
+
+    def __post_init__(self) -> None:
+        self.phase = sys.intern(self.phase)
 
 
 class PlacedPod(View):
@@ -158,16 +166,8 @@ class Budget(View):
     status: BudgetStatus = msgspec.field(default_factory=BudgetStatus)
 
 
-class NodeMeta(fit.NodeMeta):
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
-
-
-class Node(fit.Node):
-    """The part of a node that decides who may be on it, as informers need it."""
-
-    metadata: NodeMeta = msgspec.field(default_factory=NodeMeta)
+# What decides where pods run, the daemon pods' as others': the view, and with it the informer, is one.
+Node = fit.Node
 
 
 @functools.lru_cache(maxsize=4096)

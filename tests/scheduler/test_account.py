@@ -76,4 +76,4 @@ def test_pods_that_take_the_same_share_one_claim() -> None:
     first, second = decoded("a"), decoded("b")
     assert first.spec.taken is second.spec.taken
     assert requests_of(first.spec.taken) == {"cpu": 1000}
-    assert first.spec.containers == []
+    assert first.spec.containers == ()

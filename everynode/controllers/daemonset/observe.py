@@ -7,14 +7,16 @@ controller adds have names which no Kubernetes field can have.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 import msgspec
 
 from everynode.api.meta_v1 import LabelSelector
-from everynode.api.views import Identity, View
+from everynode.api.views import Identity, Part, View, shared, shared_dict
+from everynode.fit import views as fit
 from everynode.fit.affinity import pinned_node
-from everynode.fit.views import Affinity, PodSpec, Taint
+from everynode.fit.views import Affinity, PodSpec
 from everynode.values.labels import Selector, from_label_selector
 
 KIND = "DaemonSet"
@@ -27,7 +29,7 @@ FAILED = "Failed"
 SUCCEEDED = "Succeeded"
 
 
-class OwnerReference(View):
+class OwnerReference(Part, frozen=True):
     api_version: str = ""
     kind: str = ""
     name: str = ""
@@ -48,7 +50,13 @@ class Meta(Identity):
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
     labels: dict[str, str] = {}
-    owner_references: list[OwnerReference] = []
+    owner_references: tuple[OwnerReference, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Objects made from one template have these in common, those made in one second their time.
+        super().__post_init__()
+        self.creation_timestamp = shared(self.creation_timestamp)
+        self.labels, self.owner_references = shared_dict(self.labels), shared(self.owner_references)
 
     @property
     def controller(self) -> OwnerReference | None:
@@ -65,7 +73,9 @@ class PodSpecView(View):
     target: str = msgspec.field(default="", name="everynode.dev/target")
 
     def __post_init__(self) -> None:
-        self.target = self.node_name or (pinned_node(PodSpec(affinity=self.affinity)) if self.affinity else "")
+        self.node_name = sys.intern(self.node_name)
+        pinned = pinned_node(PodSpec(affinity=self.affinity)) if self.affinity and not self.node_name else ""
+        self.target = self.node_name or sys.intern(pinned)
         self.affinity = None
 
 
@@ -84,7 +94,7 @@ class Condition(View):
 class PodStatusView(View):
     phase: str = ""
     reason: str = ""
-    conditions: list[Condition] = []
+    conditions: tuple[Condition, ...] = ()
     ready: bool = msgspec.field(default=False, name="everynode.dev/ready")
     ready_changed: str | None = msgspec.field(default=None, name="everynode.dev/readyChanged")
     condemned_since: str | None = msgspec.field(default=None, name="everynode.dev/condemnedSince")
@@ -93,10 +103,11 @@ class PodStatusView(View):
         for condition in self.conditions:
             if condition.type == "Ready":
                 self.ready = condition.status == "True"
-                self.ready_changed = condition.last_transition_time
+                self.ready_changed = shared(condition.last_transition_time)
             elif condition.condemns:
                 self.condemned_since = condition.last_transition_time
-        self.conditions = []
+        self.conditions = ()
+        self.phase = sys.intern(self.phase)
 
 
 class Pod(View):
@@ -135,23 +146,13 @@ class Pod(View):
         return self.metadata.labels.get(HASH_LABEL, "")
 
 
-class NodeMeta(Identity):
-    labels: dict[str, str] = {}
+# What decides where pods run, the scheduler's as ours: the view, and with it the informer, is one.
+Node = fit.Node
 
 
-class NodeSpec(View):
-    taints: list[Taint] = []
-
-
-class Node(View):
-    """A node: its labels and taints, which are all that decides where daemon pods run."""
-
-    metadata: NodeMeta = msgspec.field(default_factory=NodeMeta)
-    spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
-
-    def places_like(self, other: Node) -> bool:
-        """Whether daemon pods are placed on both alike, so that a heartbeat need not be looked at."""
-        return self.metadata.labels == other.metadata.labels and self.spec.taints == other.spec.taints
+def places_like(node: Node, other: Node) -> bool:
+    """Whether daemon pods are placed on both alike, so that a heartbeat need not be looked at."""
+    return node.metadata.labels == other.metadata.labels and node.spec.taints == other.spec.taints
 
 
 class RollingUpdate(View):

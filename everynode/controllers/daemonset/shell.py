@@ -32,7 +32,7 @@ from everynode.controllers.daemonset.books import Books
 from everynode.controllers.daemonset.claim import claim
 from everynode.controllers.daemonset.history import History
 from everynode.controllers.daemonset.ledger import Awaited, Ledger
-from everynode.controllers.daemonset.observe import KIND, ControllerRevision, DaemonSet, Node, Pod
+from everynode.controllers.daemonset.observe import KIND, ControllerRevision, DaemonSet, Node, Pod, places_like
 from everynode.controllers.daemonset.placement import Cause
 from everynode.controllers.daemonset.plan import Creation, Deletion, Plan, make_plan
 from everynode.controllers.daemonset.room import Quota, makes_room, over_quota
@@ -148,7 +148,7 @@ class DaemonSetController:
         return owners
 
     def _node_changed(self, old: Node | None, new: Node | None) -> None:
-        if old is not None and new is not None and new.places_like(old):
+        if old is not None and new is not None and places_like(new, old):
             return
         node = new or old
         assert node is not None

@@ -2,8 +2,8 @@
 
 In come the objects as they come, change and go; out go the uids that must be looked at for it. An event costs what the
 object's own references cost, whatever the size of the graph: how many dependents block an owner is counted, not looked up, and
-an owner that waits is looked at when the last of them has gone. Only the beginning of an owner's deletion costs as much as the
-owner has dependents.
+an owner that waits is looked at when the last of them has gone. Only the beginning and the end of an owner ask for all its
+dependents; as they may be a whole fleet's pods, one key stands for them (`all_of`), to be walked a few at a time.
 
 Owners that were seen to go, or that the API said are not there, are remembered for a while, so that their dependents need not
 ask the API each. What the API said is remembered by everything that was asked, since a reference may name a uid that exists
@@ -18,15 +18,16 @@ from typing import NamedTuple
 import msgspec
 
 from everynode.api.scheme import Resource
-from everynode.api.views import Identity, View
+from everynode.api.views import Identity, Part, View, shared
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
+_ALL_OF = "dependents of "
 # Owners remembered to be gone.
 GONE = 10_000
 
 
-class OwnerReference(View):
+class OwnerReference(Part, frozen=True):
     api_version: str = ""
     kind: str = ""
     name: str = ""
@@ -36,8 +37,12 @@ class OwnerReference(View):
 
 class Meta(Identity):
     deletion_timestamp: str | None = None
-    finalizers: list[str] = []
-    owner_references: list[OwnerReference] = []
+    finalizers: tuple[str, ...] = ()
+    owner_references: tuple[OwnerReference, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.finalizers, self.owner_references = shared(self.finalizers), shared(self.owner_references)
 
 
 class Thing(View):
@@ -91,6 +96,16 @@ class Item(NamedTuple):
         return self.meta.namespace not in ("", dependent.meta.namespace)
 
 
+def all_of(uid: str) -> str:
+    """The key that stands for every dependent of an owner."""
+    return _ALL_OF + uid
+
+
+def owner_in(key: str) -> str:
+    """The owner all of whose dependents the key stands for; "" if it is just a uid."""
+    return key.removeprefix(_ALL_OF) if key.startswith(_ALL_OF) else ""
+
+
 class Graph:
     """The objects by uid, and the dependents of each uid, whether its object has been seen or not."""
 
@@ -106,6 +121,9 @@ class Graph:
     def dependents(self, uid: str) -> list[Item]:
         """In the order in which they came."""
         return [self._items[each] for each in self._dependents.get(uid, ())]
+
+    def uids_of_dependents(self, uid: str) -> list[str]:
+        return list(self._dependents.get(uid, ()))
 
     def has_dependents(self, uid: str) -> bool:
         return uid in self._dependents
@@ -139,30 +157,31 @@ class Graph:
             del self._gone[next(iter(self._gone))]
 
     def put(self, resource: Resource, old: Meta | None, new: Meta) -> Iterable[str]:
-        """Files an object that came or changed; gives the uids that must be looked at for it."""
+        """Files an object that came or changed; gives what must be looked at for it: uids, and keys made by `all_of`."""
         before = Item(resource, old) if old is not None else None
         after = self._items[new.uid] = Item(resource, new)
         affected: list[str] = []
         if before is None or before.meta.owner_references != new.owner_references:
             affected += self._relink(before, after)
         if after.deleting and (before is None or not before.deleting or before.meta.finalizers != new.finalizers):
-            if after.waits_for_dependents:
-                affected += self._dependents.get(new.uid, ())
+            if after.waits_for_dependents and new.uid in self._dependents:
+                affected.append(all_of(new.uid))
             affected.append(new.uid)
         return affected
 
     def drop(self, resource: Resource, meta: Meta) -> Iterable[str]:
         """Forgets an object that is gone; its dependents must be looked at, and the owners that waited for it."""
         self._items.pop(meta.uid, None)
-        dependents = list(self._dependents.get(meta.uid, ()))
-        if dependents:
+        affected = self._relink(Item(resource, meta), None)
+        if meta.uid in self._dependents:
             self.remember_gone(meta.uid)
-        return [*dependents, *self._relink(Item(resource, meta), None)]
+            affected.append(all_of(meta.uid))
+        return affected
 
     def _relink(self, before: Item | None, after: Item | None) -> list[str]:
         """Replaces an object's references; gives the owners that can go now, and the object if it must be looked at."""
-        old = before.meta.owner_references if before is not None else []
-        new = after.meta.owner_references if after is not None else []
+        old = before.meta.owner_references if before is not None else ()
+        new = after.meta.owner_references if after is not None else ()
         if after is not None:
             for reference in new:
                 self._dependents.setdefault(reference.uid, {})[after.meta.uid] = None

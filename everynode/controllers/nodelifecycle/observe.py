@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from everynode.api.core_v1 import ObjectReference
-from everynode.api.views import Identity, View
+from everynode.api.views import Identity, View, shared
 from everynode.fit import views as fit
 
 LEASE_NAMESPACE = "kube-node-lease"
@@ -36,6 +36,8 @@ class Meta(Identity):
     excluded: bool = msgspec.field(default=False, name="everynode.dev/excluded")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        self.creation_timestamp = shared(self.creation_timestamp)
         if self.labels:
             self.zone = _zone(_first(self.labels, _REGION), _first(self.labels, _ZONE))
             self.excluded = EXCLUDED in self.labels
@@ -45,13 +47,16 @@ class Meta(Identity):
 _NO_LABELS: dict[str, str] = {}
 
 
-class Taint(fit.Taint, frozen=True, rename="camel", omit_defaults=True, gc=False):
+class Taint(fit.Taint, frozen=True):
     time_added: str | None = None
 
 
 class Spec(View):
-    taints: list[Taint] = []
+    taints: tuple[Taint, ...] = ()
     unschedulable: bool = False
+
+    def __post_init__(self) -> None:
+        self.taints = shared(self.taints)
 
 
 class Condition(View):
@@ -67,7 +72,7 @@ Told = tuple[tuple[str, str], ...]
 class Status(View):
     """`told` are the conditions as (type, status); `heartbeat` and `changed` are the times that Ready bears."""
 
-    conditions: list[Condition] = []
+    conditions: tuple[Condition, ...] = ()
     told: Told = msgspec.field(default=(), name="everynode.dev/told")
     ready: str = msgspec.field(default="", name="everynode.dev/ready")
     heartbeat: str | None = msgspec.field(default=None, name="everynode.dev/heartbeat")
@@ -76,19 +81,16 @@ class Status(View):
     def __post_init__(self) -> None:
         if not self.conditions:
             return
-        self.told = _shared(tuple((each.type, each.status) for each in self.conditions))
+        self.told = shared(tuple((each.type, each.status) for each in self.conditions))
         for each in self.conditions:
             if each.type == READY:
                 self.ready, self.heartbeat, self.changed = (
-                    each.status,
-                    each.last_heartbeat_time,
-                    each.last_transition_time,
+                    shared(each.status),
+                    shared(each.last_heartbeat_time),
+                    shared(each.last_transition_time),
                 )
                 break
-        self.conditions = _NO_CONDITIONS
-
-
-_NO_CONDITIONS: list[Condition] = []
+        self.conditions = ()
 
 
 class Node(View):
@@ -137,12 +139,6 @@ class LeaseSpec(View):
 class Lease(View):
     metadata: Identity = msgspec.field(default_factory=Identity)
     spec: LeaseSpec = msgspec.field(default_factory=LeaseSpec)
-
-
-@functools.lru_cache(maxsize=1024)
-def _shared(told: Told) -> Told:
-    """Nodes that say the same share the saying."""
-    return told
 
 
 @functools.lru_cache(maxsize=1024)

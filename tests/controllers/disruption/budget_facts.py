@@ -24,7 +24,7 @@ def owner(uid: str, kind: str = "DaemonSet", version: str = "apps/v1") -> OwnerR
 
 
 def pod(name: str, by: OwnerReference | None = None, *, ready: bool = True, going: bool = False) -> Pod:
-    meta = PodMeta(name=name, namespace="default", owner_references=[by] if by else [])
+    meta = PodMeta(name=name, namespace="default", owner_references=(by,) if by else ())
     meta.deletion_timestamp = ago(0) if going else None
     return Pod(metadata=meta, status=PodStatusView(ready=ready))
 
