@@ -44,10 +44,8 @@ def refuse(
 
 def _shortage(template: Template, living: Sequence[Template], allocatable: Mapping[str, int]) -> Rejection | None:
     room = Room(allocatable)
-    room.pods = len(living)
     for other in living:
-        for resource, wanted in other.requests.items():
-            room.used[resource] = room.used.get(resource, 0) + wanted
+        room.add_requests(other.requests)
     # A resource that no node offers is not this node's to refuse; the scheduler judged it.
     requests = {resource: wanted for resource, wanted in template.requests.items() if resource in allocatable}
     refusals = room.refuse(requests)

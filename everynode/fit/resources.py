@@ -13,6 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+import msgspec
+
+from everynode.api.views import shared_dict
 from everynode.fit.ports import HostPorts, host_ports_of
 from everynode.fit.reasons import Reason, Unfit
 from everynode.fit.views import AnyNode, AnyPodSpec, Quantity
@@ -22,9 +25,12 @@ CPU = "cpu"
 PODS = "pods"
 # The order in which shortages are told; other resources follow by name.
 _TOLD_FIRST = ("cpu", "memory", "ephemeral-storage")
-_NONE: Mapping[str, int] = {}
 
 Amounts = dict[str, int]
+
+_NONE: Mapping[str, int] = {}
+# Those of all rooms in which no port of the machine was ever claimed.
+_NO_PORTS = HostPorts()
 
 
 @lru_cache(maxsize=4096)
@@ -64,44 +70,50 @@ def requests_of(spec: AnyPodSpec) -> Amounts:
     return total
 
 
-class Room:
+class Room(msgspec.Struct, gc=False, eq=False):
     """What is left on one node: its allocatable resources, less what the pods on it asked for, and the host ports in use.
 
     `add` and `remove` are each other's inverse and cost what one pod asks for, however many pods there are. Pods that have
-    ended (Succeeded, Failed) take no room; whoever owns the Room does not add them.
+    ended (Succeeded, Failed) take no room; whoever owns the Room does not add them. Most nodes of a fleet are of one size and carry
+    the same, so amounts are shared among rooms, and replaced when they change.
     """
 
-    __slots__ = ("allocatable", "pods", "ports", "used")
-
-    def __init__(self, allocatable: Mapping[str, int]) -> None:
-        self.allocatable = allocatable
-        self.used: Amounts = {}
-        self.pods = 0
-        self.ports = HostPorts()
+    allocatable: Mapping[str, int]
+    used: Mapping[str, int] = _NONE
+    pods: int = 0
+    ports: HostPorts = _NO_PORTS
 
     @classmethod
     def of(cls, node: AnyNode) -> Room:
-        return cls(amounts(node.status.allocatable))
+        return cls(shared_dict(amounts(node.status.allocatable)))
 
     def resize(self, node: AnyNode) -> None:
         """Takes over a node's changed allocatable resources; the pods stay counted."""
-        self.allocatable = amounts(node.status.allocatable)
+        self.allocatable = shared_dict(amounts(node.status.allocatable))
 
     def add(self, spec: AnyPodSpec) -> None:
+        self.add_requests(requests_of(spec))
+        ports = host_ports_of(spec)
+        if ports:
+            self.ports = self.ports.copy() if self.ports is _NO_PORTS else self.ports
+            self.ports.take(ports)
+
+    def add_requests(self, requests: Mapping[str, int]) -> None:
+        """One more pod, as far as resources go."""
         self.pods += 1
-        _add(self.used, requests_of(spec))
-        self.ports.take(host_ports_of(spec))
+        if requests:
+            self.used = shared_dict(_sum(self.used, requests))
 
     def remove(self, spec: AnyPodSpec) -> None:
         self.pods -= 1
-        for resource, wanted in requests_of(spec).items():
-            self.used[resource] = self.used.get(resource, 0) - wanted
+        requests = requests_of(spec)
+        if requests:
+            self.used = shared_dict(_sum(self.used, {name: -wanted for name, wanted in requests.items()}))
         self.ports.release(host_ports_of(spec))
 
     def beside(self, more: Iterable[AnyPodSpec], without: Iterable[AnyPodSpec] = ()) -> Room:
         """What would be left with the pods `more` here too and those `without` gone. This one stays as it is."""
-        room = Room(self.allocatable)
-        room.used, room.pods, room.ports = dict(self.used), self.pods, self.ports.copy()
+        room = Room(self.allocatable, self.used, self.pods, self.ports.copy())
         for spec in without:
             room.remove(spec)
         for spec in more:
@@ -124,6 +136,12 @@ class Room:
 def _add(total: Amounts, more: Mapping[str, int]) -> None:
     for resource, wanted in more.items():
         total[resource] = total.get(resource, 0) + wanted
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> Amounts:
+    total = dict(one)
+    _add(total, other)
+    return total
 
 
 def _raise_to(total: Amounts, least: Mapping[str, int]) -> None:

@@ -18,13 +18,14 @@ import asyncio
 import logging
 import random
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from typing import Any, Generic, Protocol, TypeVar
 
 from everynode.api.scheme import Resource
 from everynode.api.status import ApiError
 from everynode.client.client import Client, ClientUnreachable
+from everynode.reconcile.bunches import Bunches
 
 log = logging.getLogger(__name__)
 
@@ -60,23 +61,22 @@ def split_key(key: str) -> tuple[str, str]:
 
 
 class _Index(Generic[T]):
-    """Objects by term; what matches a term is found without looking at anything else."""
+    """Keys by term; what matches a term is found without looking at anything else."""
 
     def __init__(self, terms: Terms[T]) -> None:
         self.terms = terms
-        self.entries: dict[str, dict[str, T]] = {}
+        self.keys = Bunches()
 
     def replace(self, key: str, old: T | None, new: T | None) -> None:
-        before = set(self.terms(old)) if old is not None else set()
-        after = list(self.terms(new)) if new is not None else []
-        for term in before.difference(after):
-            entry = self.entries[term]
-            del entry[key]
-            if not entry:
-                del self.entries[term]
-        if new is not None:
-            for term in after:
-                self.entries.setdefault(term, {})[key] = new
+        before = tuple(self.terms(old)) if old is not None else ()
+        after = tuple(self.terms(new)) if new is not None else ()
+        if before == after:
+            return
+        for term in before:
+            if term not in after:
+                self.keys.discard(term, key)
+        for term in after:
+            self.keys.add(term, key)
 
 
 class Informer(Generic[T]):
@@ -122,8 +122,7 @@ class Informer(Generic[T]):
 
     def by_index(self, name: str, term: str) -> Iterable[T]:
         """What carries the term, in the order in which it came to carry it."""
-        found: Mapping[str, T] = self._indexes[name].entries.get(term, {})
-        return list(found.values())
+        return [self.objects[key] for key in self._indexes[name].keys.of(term)]
 
     async def run(self) -> None:
         """Lists, watches, and begins anew after whatever goes wrong, until it is cancelled.

@@ -17,7 +17,7 @@ import functools
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -178,18 +178,21 @@ def _interned(taken: bytes) -> Taken:
 _NOBODY: Mapping[str, PendingPod] = MappingProxyType({})
 
 
-class NodeRoom(NamedTuple):
-    """A node, what is left on it, what the pods that are charged to it take, and the pods nominated for it; both by uid."""
+class Charge(msgspec.Struct, frozen=True, gc=False):
+    """A pod, and what it takes of which node."""
+
+    uid: str
+    node: str
+    taken: Taken
+
+
+class NodeRoom(msgspec.Struct, gc=False):
+    """A node, what is left on it, the pods that are charged to it, and those nominated for it, by uid."""
 
     node: Node
     room: Room
-    pods: Mapping[str, Taken]
+    charges: tuple[Charge, ...]
     nominated: Mapping[str, PendingPod] = _NOBODY
-
-
-class _Charge(NamedTuple):
-    node: str
-    taken: Taken
 
 
 class Account:
@@ -197,8 +200,9 @@ class Account:
 
     def __init__(self) -> None:
         self._rooms: dict[str, NodeRoom] = {}
-        self._charges: dict[str, _Charge] = {}
-        self._on_node: dict[str, dict[str, Taken]] = {}
+        self._charges: dict[str, Charge] = {}
+        # As tuples: a node has a few pods, and a dict for each weighs as much as all else that is kept of it here.
+        self._on_node: dict[str, tuple[Charge, ...]] = {}
         self._nominations: dict[str, str] = {}
         self._nominated: dict[str, dict[str, PendingPod]] = {}
 
@@ -214,18 +218,17 @@ class Account:
             same_size = known.node.status == node.status
             if not same_size:
                 known.room.resize(node)
-            self._rooms[name] = known._replace(node=node)
-            same_labels = known.node.metadata.labels == node.metadata.labels
-            return not (same_size and same_labels and known.node.spec == node.spec)
-        room, pods = Room.of(node), self._on_node.setdefault(name, {})
-        for taken in pods.values():
-            room.add(taken)
-        self._rooms[name] = NodeRoom(node, room, pods, self._nominated.get(name, _NOBODY))
+            before, known.node = known.node, node
+            same_labels = before.metadata.labels == node.metadata.labels
+            return not (same_size and same_labels and before.spec == node.spec)
+        room, charges = Room.of(node), self._on_node.get(name, ())
+        for charge in charges:
+            room.add(charge.taken)
+        self._rooms[name] = NodeRoom(node, room, charges, self._nominated.get(name, _NOBODY))
         return True
 
     def drop_node(self, name: str) -> None:
         self._rooms.pop(name, None)
-        self._forget_if_empty(name)
 
     def holds(self, uid: str) -> bool:
         """Whether this pod is charged to some node."""
@@ -238,8 +241,8 @@ class Account:
             if charge.node == node:
                 return
             self.discharge(uid)
-        self._charges[uid] = _Charge(node, taken)
-        self._on_node.setdefault(node, {})[uid] = taken
+        charge = self._charges[uid] = Charge(uid, node, taken)
+        self._show_charges(node, (*self._on_node.get(node, ()), charge))
         if node in self._rooms:
             self._rooms[node].room.add(taken)
 
@@ -248,11 +251,9 @@ class Account:
         charge = self._charges.pop(uid, None)
         if charge is None:
             return ""
-        del self._on_node[charge.node][uid]
+        self._show_charges(charge.node, tuple(each for each in self._on_node[charge.node] if each is not charge))
         if charge.node in self._rooms:
             self._rooms[charge.node].room.remove(charge.taken)
-        else:
-            self._forget_if_empty(charge.node)
         return charge.node
 
     def nomination(self, uid: str) -> str:
@@ -279,8 +280,12 @@ class Account:
 
     def _show_nominated(self, node: str) -> None:
         if node in self._rooms:
-            self._rooms[node] = self._rooms[node]._replace(nominated=self._nominated.get(node, _NOBODY))
+            self._rooms[node].nominated = self._nominated.get(node, _NOBODY)
 
-    def _forget_if_empty(self, node: str) -> None:
-        if not self._on_node.get(node, True):
-            del self._on_node[node]
+    def _show_charges(self, node: str, charges: tuple[Charge, ...]) -> None:
+        if charges:
+            self._on_node[node] = charges
+        else:
+            self._on_node.pop(node, None)
+        if node in self._rooms:
+            self._rooms[node].charges = charges

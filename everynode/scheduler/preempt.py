@@ -151,7 +151,7 @@ def preempt(
 def _lesser(pod: PendingPod, candidate: NodeRoom) -> dict[str, Taken]:
     """The pods on the node that are less important than this one, by uid."""
     priority = pod.spec.priority
-    return {uid: taken for uid, taken in candidate.pods.items() if taken.priority < priority}
+    return {each.uid: each.taken for each in candidate.charges if each.taken.priority < priority}
 
 
 def _name(candidate: NodeRoom) -> str:

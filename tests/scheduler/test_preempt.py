@@ -291,7 +291,8 @@ def test_victims_are_less_important_and_enough_and_each_is_needed(
     outcome = world.preempt(new, *budgets)
 
     def fits_without(uids: set[str]) -> bool:
-        return not filter_node(demand, node.node, room_for(new, node, [node.pods[uid] for uid in uids]))
+        gone = [charge.taken for charge in node.charges if charge.uid in uids]
+        return not filter_node(demand, node.node, room_for(new, node, gone))
 
     below = {each.name for each in there if each.priority < new.spec.priority}
     if isinstance(outcome, Stands):

@@ -12,6 +12,7 @@ with a name, kind or namespace that it does not have.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ import msgspec
 
 from everynode.api.scheme import Resource
 from everynode.api.views import Identity, Part, View, shared
+from everynode.reconcile.bunches import Bunches
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
@@ -33,6 +35,11 @@ class OwnerReference(Part, frozen=True):
     name: str = ""
     uid: str = ""
     block_owner_deletion: bool | None = None
+
+    def __post_init__(self) -> None:
+        # The owner's own texts; that of a lease is like no other, and so cannot be shared as a whole.
+        for field in ("api_version", "kind", "name", "uid"):
+            msgspec.structs.force_setattr(self, field, sys.intern(getattr(self, field)))
 
 
 class Meta(Identity):
@@ -61,7 +68,7 @@ class Owner(NamedTuple):
     uid: str
 
 
-class Item(NamedTuple):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One object of the graph."""
 
     resource: Resource
@@ -111,7 +118,7 @@ class Graph:
 
     def __init__(self) -> None:
         self._items: dict[str, Item] = {}
-        self._dependents: dict[str, dict[str, None]] = {}
+        self._dependents = Bunches()
         self._blocking: dict[str, int] = {}
         self._gone: dict[str | Owner, None] = {}
 
@@ -120,10 +127,10 @@ class Graph:
 
     def dependents(self, uid: str) -> list[Item]:
         """In the order in which they came."""
-        return [self._items[each] for each in self._dependents.get(uid, ())]
+        return [self._items[each] for each in self._dependents.of(uid)]
 
     def uids_of_dependents(self, uid: str) -> list[str]:
-        return list(self._dependents.get(uid, ()))
+        return list(self._dependents.of(uid))
 
     def has_dependents(self, uid: str) -> bool:
         return uid in self._dependents
@@ -184,12 +191,12 @@ class Graph:
         new = after.meta.owner_references if after is not None else ()
         if after is not None:
             for reference in new:
-                self._dependents.setdefault(reference.uid, {})[after.meta.uid] = None
+                self._dependents.add(reference.uid, after.meta.uid)
             self._count(after.blocked, 1)
         if before is not None:
             self._count(before.blocked, -1)
             for uid in {each.uid for each in old} - {each.uid for each in new}:
-                self._unlink(uid, before.meta.uid)
+                self._dependents.discard(uid, before.meta.uid)
         affected = [uid for uid in {each.uid: None for each in old} if self._released(uid)]
         # An owner that leaves orphans behind must hear of a late one.
         affected += [each.uid for each in new if (owner := self._items.get(each.uid)) and owner.leaves_orphans]
@@ -202,13 +209,6 @@ class Graph:
             self._blocking[uid] = self._blocking.get(uid, 0) + more
             if not self._blocking[uid]:
                 del self._blocking[uid]
-
-    def _unlink(self, owner: str, dependent: str) -> None:
-        dependents = self._dependents.get(owner)
-        if dependents is not None:
-            dependents.pop(dependent, None)
-            if not dependents:
-                del self._dependents[owner]
 
     def _released(self, uid: str) -> bool:
         """Whether an owner that has been waiting need not wait any longer."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from everynode.api.views import shared
 from everynode.controllers.nodelifecycle.observe import NO_EXECUTE, NO_SCHEDULE, READY, Node, Taint
 from everynode.controllers.nodelifecycle.zones import Eviction, Standing
 
@@ -54,7 +55,7 @@ def is_evicting(node: Node) -> bool:
 def standing_of(node: Node) -> Standing:
     """What the node is to its zone."""
     waits = node.ready in ("False", "Unknown") and not is_evicting(node)
-    return Standing(node.metadata.zone, not node.metadata.excluded, node.ready == "True", waits)
+    return shared(Standing(node.metadata.zone, not node.metadata.excluded, node.ready == "True", waits))
 
 
 def silence_of(node: Node, now: str) -> Sequence[dict[str, Any]] | None:
