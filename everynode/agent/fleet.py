@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Iterable
 
 import msgspec
@@ -37,7 +38,7 @@ from everynode.agent.node import (
     node_object,
     renewal_period,
 )
-from everynode.agent.pod import Pod, PodView, Role, Templates
+from everynode.agent.pod import Pod, PodView, Role, Templates, shared_conditions
 from everynode.agent.rulebook import RuleBook
 from everynode.agent.runtime import Runtime
 from everynode.agent.simulated import SimulatedRuntime
@@ -152,6 +153,8 @@ class SimulatedFleet:
                 group.create_task(self._report_statuses())
         finally:
             self._runtime.close()
+            for node in self._nodes:
+                node.pods = ()
 
     # Nodes.
 
@@ -206,7 +209,7 @@ class SimulatedFleet:
         known = self._pod_informer.objects
         # Who is gone makes room for who came.
         for name in sorted(waking):
-            for pod in list(self._named[name].pods):
+            for pod in self._named[name].pods:
                 if pod.key not in known or known[pod.key].metadata.uid != pod.uid:
                     self._drop(pod)
         for view in list(known.values()):
@@ -331,7 +334,7 @@ class SimulatedFleet:
             self._runtime.stop(pod, float(grace or 0))
         elif _contradicts(pod, new):
             # Another component spoke for this pod while its machine was not heard of.
-            pod.conditions = new.status.conditions
+            pod.conditions = shared_conditions(new.status.conditions)
             pod.change += 1
             self._pod_queue.add(key)
         new.strip(node.bare)
@@ -339,11 +342,11 @@ class SimulatedFleet:
     def _take(self, node: SimulatedNode, view: PodView) -> Pod:
         """The record of a pod not known so far: one to begin with, one to go on with, or one to refuse."""
         now = self._clock.now()
-        pod = Pod(view, self._templates.of(view), node, now)
+        pod = Pod.of(view, self._templates.of(view), node, now)
         pod.place = node.place_of(view.status.pod_ip) or node.free_place()
-        others = list(node.pods)
-        node.pods.append(pod)
-        self._pods[pod.key] = pod
+        others = node.pods
+        node.pods = (*others, pod)
+        self._pods[sys.intern(pod.key)] = pod
         if pod.over or view.status.container_statuses:
             self._runtime.adopt(pod, view)
         elif view.metadata.deletion_timestamp is None:
@@ -367,7 +370,7 @@ class SimulatedFleet:
         self._runtime.forget(pod)
         del self._pods[pod.key]
         node: SimulatedNode = pod.node
-        node.pods.remove(pod)
+        node.pods = tuple(one for one in node.pods if one is not pod)
 
     def _pod_changed(self, pod: Pod) -> None:
         self._pod_queue.add(pod.key)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
 
 import msgspec
 
 from everynode import __version__
-from everynode.agent.pod import Pod, PodSpec
+from everynode.agent.pod import NOTHING, Pod, PodSpec
 from everynode.api.coordination_v1 import Lease, LeaseSpec
 from everynode.api.core_v1 import (
     DaemonEndpoint,
@@ -28,7 +29,7 @@ from everynode.api.core_v1 import (
     NodeSystemInfo,
 )
 from everynode.api.meta_v1 import ObjectMeta, OwnerReference
-from everynode.api.views import Identity, View
+from everynode.api.views import Identity, Part, View, shared
 from everynode.base.ids import Ids
 from everynode.fit.resources import amounts
 from everynode.fit.views import Taint
@@ -64,12 +65,17 @@ MOST_NODES = (1 << 24) // _BLOCK - len(_SERVICE_BLOCKS)
 class NodeMeta(Identity):
     labels: dict[str, str] = {}
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # A machine's own name is among them.
+        self.labels = {name: sys.intern(text) for name, text in self.labels.items()}
+
 
 class SeenNodeSpec(View):
-    taints: list[Taint] = []
+    taints: tuple[Taint, ...] = ()
 
 
-class SeenCondition(View):
+class SeenCondition(Part, frozen=True):
     type: str = ""
     status: str = ""
     last_transition_time: str | None = None
@@ -78,16 +84,15 @@ class SeenCondition(View):
 class SeenNodeStatus(View):
     """`described` tells whether the status says anything of the machine; that of a Node which somebody else made need not."""
 
-    conditions: list[SeenCondition] = []
+    conditions: tuple[SeenCondition, ...] = ()
     capacity: dict[str, str | int | float] = {}
     described: bool = msgspec.field(default=False, name="everynode.dev/described")
 
     def __post_init__(self) -> None:
         self.described = bool(self.capacity)
-        self.capacity = _NOTHING
-
-
-_NOTHING: dict[str, str | int | float] = {}
+        self.capacity = NOTHING
+        # Machines that came up in the same second say the same.
+        self.conditions = shared(self.conditions)
 
 
 class NodeView(View):
@@ -107,35 +112,25 @@ class NodeView(View):
         return self.reports_ready and not any(taint.key == NOT_READY for taint in self.spec.taints)
 
 
-class SimulatedNode:
+class SimulatedNode(msgspec.Struct, gc=False, eq=False):
     """The agent's record of one machine. `view` is its Node as last seen, None while there is none."""
 
-    __slots__ = (
-        "bare",
-        "clock_offset",
-        "index",
-        "last_place",
-        "missed",
-        "name",
-        "pods",
-        "silent",
-        "status_due",
-        "view",
-    )
+    index: int
+    name: str = ""
+    view: NodeView | None = None
+    # All that is kept of the spec of a pod that has been taken in.
+    bare: PodSpec = msgspec.field(default_factory=PodSpec)
+    pods: tuple[Pod, ...] = ()
+    last_place: int = 0
+    silent: bool = False
+    clock_offset: float = 0.0
+    status_due: bool = False
+    # Whether something was said of its pods while it did not act.
+    missed: bool = False
 
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.name = node_name(index)
-        self.view: NodeView | None = None
-        # All that is kept of the spec of a pod that has been taken in.
-        self.bare = PodSpec(node_name=self.name)
-        self.pods: list[Pod] = []
-        self.last_place = 0
-        self.silent = False
-        self.clock_offset = 0.0
-        self.status_due = False
-        # Whether something was said of its pods while it did not act.
-        self.missed = False
+    def __post_init__(self) -> None:
+        self.name = sys.intern(node_name(self.index))
+        self.bare = PodSpec(node_name=self.name, node_selector=NOTHING, overhead=NOTHING)
 
     @property
     def labels(self) -> Mapping[str, str]:

@@ -7,14 +7,15 @@ a hundred thousand nodes; what the pods of one template have in common (`Templat
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from everynode.agent import imagename
 from everynode.api.core_v1 import ContainerState, ContainerStateTerminated, PodCondition, PodReadinessGate
-from everynode.api.views import Identity, View
+from everynode.api.views import SHARED, Identity, View
 from everynode.fit.ports import HostPort, host_ports_of
 from everynode.fit.resources import requests_of
 from everynode.fit.views import Affinity, ContainerPort, Quantity, Resources, Toleration
@@ -29,14 +30,14 @@ class PodMeta(Identity):
     labels: dict[str, str] = {}
     deletion_timestamp: str | None = None
     deletion_grace_period_seconds: int | None = None
-    finalizers: list[str] = []
+    finalizers: tuple[str, ...] = ()
 
 
 class ContainerSpec(View):
     name: str = ""
     image: str = ""
     resources: Resources = msgspec.field(default_factory=Resources)
-    ports: list[ContainerPort] = []
+    ports: tuple[ContainerPort, ...] = ()
     restart_policy: str | None = None
 
 
@@ -44,14 +45,14 @@ class PodSpec(View):
     node_name: str = ""
     node_selector: dict[str, str] = {}
     affinity: Affinity | None = None
-    tolerations: list[Toleration] = []
-    containers: list[ContainerSpec] = []
-    init_containers: list[ContainerSpec] = []
+    tolerations: tuple[Toleration, ...] = ()
+    containers: tuple[ContainerSpec, ...] = ()
+    init_containers: tuple[ContainerSpec, ...] = ()
     overhead: dict[str, Quantity] = {}
     resources: Resources | None = None
     host_network: bool = False
     restart_policy: str = "Always"
-    readiness_gates: list[PodReadinessGate] = []
+    readiness_gates: tuple[PodReadinessGate, ...] = ()
 
 
 class SeenContainer(View):
@@ -67,11 +68,11 @@ class SeenStatus(View):
     phase: str = ""
     reason: str = ""
     message: str = ""
-    conditions: list[PodCondition] = []
+    conditions: tuple[PodCondition, ...] = ()
     pod_ip: str = msgspec.field(default="", name="podIP")
     start_time: str | None = None
-    init_container_statuses: list[SeenContainer] = []
-    container_statuses: list[SeenContainer] = []
+    init_container_statuses: tuple[SeenContainer, ...] = ()
+    container_statuses: tuple[SeenContainer, ...] = ()
 
 
 class PodView(View):
@@ -83,13 +84,23 @@ class PodView(View):
 
     def strip(self, bare: PodSpec) -> None:
         """Lets go of all that the agent's own record has now; an informer keeps a view of every pod for ever."""
-        self.metadata.labels, self.metadata.finalizers = _NO_LABELS, _NO_FINALIZERS
+        self.metadata.labels, self.metadata.finalizers = NOTHING, ()
         self.spec, self.status = bare, _NO_STATUS
 
 
-_NO_LABELS: dict[str, str] = {}
-_NO_FINALIZERS: list[str] = []
+NOTHING: dict[str, Any] = {}
 _NO_STATUS = SeenStatus()
+
+
+@functools.lru_cache(maxsize=SHARED)
+def _conditions(facts: tuple[tuple[Any, ...], ...]) -> tuple[PodCondition, ...]:
+    names = PodCondition.__struct_fields__
+    return tuple(PodCondition(**dict(zip(names, each, strict=True))) for each in facts)
+
+
+def shared_conditions(conditions: Iterable[PodCondition]) -> tuple[PodCondition, ...]:
+    """The same conditions; pods that become ready in the same second share them."""
+    return _conditions(tuple(msgspec.structs.astuple(each) for each in conditions))
 
 
 class Role(enum.Enum):
@@ -185,37 +196,21 @@ class Stage(enum.Enum):
     DONE = "has exited for good"
 
 
-class Container:
-    """One container's state. Times are Unix seconds by the true clock.
+class Container(msgspec.Struct, gc=False, eq=False):
+    """One container's state. Times are Unix seconds by the true clock."""
 
-    `last` is how the run before this one ended, or this one if it has; `before_last` is the run before that.
-    """
-
-    __slots__ = (
-        "before_last",
-        "crashes",
-        "facts",
-        "failed_pulls",
-        "last",
-        "restarts",
-        "retry_at",
-        "since",
-        "stage",
-        "started_at",
-    )
-
-    def __init__(self, facts: ContainerFacts, now: float) -> None:
-        self.facts = facts
-        self.stage = Stage.WAITING
-        self.since = now
-        self.started_at = 0.0
-        self.retry_at = 0.0
-        self.restarts = 0
-        self.failed_pulls = 0
-        # Exits in a row that the back-off counts; a long good run sets it back.
-        self.crashes = 0
-        self.last: Exit | None = None
-        self.before_last: Exit | None = None
+    facts: ContainerFacts
+    since: float
+    stage: Stage = Stage.WAITING
+    started_at: float = 0.0
+    retry_at: float = 0.0
+    restarts: int = 0
+    failed_pulls: int = 0
+    # Exits in a row that the back-off counts; a long good run sets it back.
+    crashes: int = 0
+    # How the run before this one ended, or this one if it has; and the run before that.
+    last: Exit | None = None
+    before_last: Exit | None = None
 
     @property
     def runs(self) -> bool:
@@ -245,58 +240,57 @@ class Rejection(NamedTuple):
     message: str
 
 
-class Pod:
-    """The agent's record of one pod that is bound to one of its nodes."""
+class Pod(msgspec.Struct, gc=False, eq=False):
+    """The agent's record of one pod that is bound to one of its nodes.
 
-    __slots__ = (
-        "change",
-        "conditions",
-        "containers",
-        "finalizers",
-        "generation",
-        "initialized",
-        "name",
-        "namespace",
-        "node",
-        "over",
-        "place",
-        "rejection",
-        "removed",
-        "start_time",
-        "stop_at",
-        "stopped",
-        "template",
-        "uid",
-        "wake_at",
-        "written",
-    )
+    The pod knows its node and the node its pods, and the garbage collector knows of neither: a pod is gone when its node has
+    let go of it, as a fleet that ends does with all of them.
+    """
 
-    def __init__(self, view: PodView, template: Template, node: Any, now: float) -> None:
-        meta = view.metadata
-        self.namespace, self.name, self.uid = meta.namespace, meta.name, meta.uid
-        self.generation = meta.generation
-        self.finalizers = bool(meta.finalizers)
-        self.template = template
-        self.node = node
-        # The pod's number on its node, which gives it its address.
-        self.place = 0
-        self.start_time = now
-        self.containers: Sequence[Container] = [Container(facts, now) for facts in template.containers]
-        self.initialized = False
-        # The conditions of the pod as they were last seen or written, those of others among them.
-        self.conditions: Sequence[PodCondition] = view.status.conditions
-        self.rejection: Rejection | None = None
-        # Succeeded or Failed already when it was first seen: nothing more will be told of it.
-        self.over = view.status.phase in ("Succeeded", "Failed")
-        # When a stop that was asked for is over, None before it is asked for.
-        self.stop_at: float | None = None
-        self.stopped = False
-        self.removed = False
-        # When something will happen by itself, None if nothing will.
-        self.wake_at: float | None = None
-        # `change` counts what happened; a status that was written tells of all up to `written`.
-        self.change = 0
-        self.written = 0
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    finalizers: bool
+    template: Template
+    node: Any
+    start_time: float
+    containers: tuple[Container, ...]
+    # The conditions of the pod as they were last seen or written, those of others among them.
+    conditions: tuple[PodCondition, ...]
+    # Succeeded or Failed already when it was first seen: nothing more will be told of it.
+    over: bool
+    # The pod's number on its node, which gives it its address.
+    place: int = 0
+    initialized: bool = False
+    rejection: Rejection | None = None
+    # When a stop that was asked for is over, None before it is asked for.
+    stop_at: float | None = None
+    stopped: bool = False
+    removed: bool = False
+    # When something will happen by itself, None if nothing will.
+    wake_at: float | None = None
+    # `change` counts what happened; a status that was written tells of all up to `written`.
+    change: int = 0
+    written: int = 0
+
+    @classmethod
+    def of(cls, view: PodView, template: Template, node: Any, now: float) -> Pod:
+        """A record of a pod that has just been seen for the first time."""
+        meta, status = view.metadata, view.status
+        return cls(
+            meta.namespace,
+            meta.name,
+            meta.uid,
+            meta.generation,
+            bool(meta.finalizers),
+            template,
+            node,
+            now,
+            tuple(Container(facts, now) for facts in template.containers),
+            shared_conditions(status.conditions),
+            status.phase in ("Succeeded", "Failed"),
+        )
 
     @property
     def key(self) -> str:

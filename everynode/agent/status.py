@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from everynode.agent import imagename, life
-from everynode.agent.pod import Container, Exit, Pod, Role, Stage
+from everynode.agent.pod import Container, Exit, Pod, Role, Stage, shared_conditions
 from everynode.api.core_v1 import (
     ContainerState,
     ContainerStateRunning,
@@ -33,7 +33,8 @@ Stamp = Callable[[float], str]
 def pod_status(pod: Pod, host_ip: str, pod_ip: str, stamp: Stamp, now: float) -> PodStatus:
     """The whole status; `stamp` writes a time as the node's clock shows it. The pod's `conditions` become those written."""
     stage = phase(pod)
-    pod.conditions = conditions = _conditions(pod, stage, stamp(now))
+    conditions = _conditions(pod, stage, stamp(now))
+    pod.conditions = shared_conditions(conditions)
     status = PodStatus(
         observed_generation=pod.generation,
         phase=stage,

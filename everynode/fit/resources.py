@@ -74,8 +74,8 @@ class Room(msgspec.Struct, gc=False, eq=False):
     """What is left on one node: its allocatable resources, less what the pods on it asked for, and the host ports in use.
 
     `add` and `remove` are each other's inverse and cost what one pod asks for, however many pods there are. Pods that have
-    ended (Succeeded, Failed) take no room; whoever owns the Room does not add them. Most nodes of a fleet are of one size and carry
-    the same, so amounts are shared among rooms, and replaced when they change.
+    ended (Succeeded, Failed) take no room; whoever owns the Room does not add them. Most nodes of a fleet are of one size and
+    carry the same, so amounts are shared among rooms, and replaced when they change.
     """
 
     allocatable: Mapping[str, int]

@@ -1,7 +1,7 @@
 """Who belongs together: the members of each term, in the order in which they came.
 
-Most terms have a handful of members (the pods of a node, the dependents of a node), a few very many (the pods of a DaemonSet). So a
-few are a tuple, a fifth of the smallest dict and nothing to the garbage collector; beyond `FEW` they are a dict. Adding
+Most terms have a handful of members (the pods of a node, the dependents of a node), a few very many (the pods of a DaemonSet).
+So a few are a tuple, a fifth of the smallest dict and nothing to the garbage collector; beyond `FEW` they are a dict. Adding
 and taking away cost the same whatever the number of terms and members.
 """
 

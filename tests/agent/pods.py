@@ -47,7 +47,7 @@ class Lived:
 
     def __init__(self, pod: PodView, scripts: Mapping[str, Script] | None = None) -> None:
         self.node = SimulatedNode(0)
-        self.pod = Pod(pod, Templates().of(pod), self.node, START)
+        self.pod = Pod.of(pod, Templates().of(pod), self.node, START)
         self.scripts = dict(scripts or {})
         self.now = START
         self.notes: list[Note] = []

@@ -310,7 +310,7 @@ def test_the_table_leads_everywhere_and_no_further() -> None:
 def adopted(found: PodStatus, lived: Lived) -> Pod:
     """The pod as an agent that starts now takes it over from its status."""
     again = view(pod_status=msgspec.json.decode(msgspec.json.encode(found)))
-    pod = Pod(again, Templates().of(again), lived.node, lived.now)
+    pod = Pod.of(again, Templates().of(again), lived.node, lived.now)
     life.adopt(pod, again, lived.node.clock_offset, lived.now)
     life.advance(pod, lived.script, lived.now)
     return pod

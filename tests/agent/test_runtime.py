@@ -36,7 +36,7 @@ class Machine:
         self.runtime = make(lambda pod: self.told.set())
 
     def pod(self, seen: PodView) -> Pod:
-        return Pod(seen, Templates().of(seen), self.node, self.clock.now())
+        return Pod.of(seen, Templates().of(seen), self.node, self.clock.now())
 
     def status(self, pod: Pod) -> PodStatus:
         pod.written = pod.change
