@@ -53,6 +53,7 @@ TURN = 100  # nodes judged before others get their turn on the loop: about 1 ms
 NEXT_TRY = (
     1.0  # seconds after a quota has room again; where pods come and go all the time, no more than one try in each
 )
+ENDING = 30.0  # seconds until a namespace that is being ended is asked for pods again: it seldom comes back
 RECHECK = 5.0  # seconds until a write whose event never came is looked into
 
 
@@ -212,7 +213,7 @@ class DaemonSetController:
         await self._refresh(ledger)
         if ledger.epoch != epoch:
             return
-        plan = make_plan(ledger.tally, ledger.strategy)
+        plan = Plan() if self._is_barred(books) else make_plan(ledger.tally, ledger.strategy)
         books.planned += plan.examined
         errors = await self._carry_out(books, plan)
         books.over_quota = over_quota(str(error) for error in errors)
@@ -224,7 +225,7 @@ class DaemonSetController:
         self._arm(books)
         if errors:
             raise errors[0]
-        if plan.more:
+        if plan.more and not self._is_barred(books):
             self._queue.add(key)
 
     async def _read(self, ledger: Ledger) -> None:
@@ -285,7 +286,10 @@ class DaemonSetController:
         try:
             made = await self._client.create(PODS, books.mould.pod_for(node), namespace, view=_Written)
         except ApiError as error:
-            if not _namespace_terminating(error):
+            if _namespace_terminating(error):
+                books.barred_until = asyncio.get_running_loop().time() + ENDING
+                self._queue.add_after(books.key, ENDING)
+            else:
                 self._tell(ds, "Warning", "FailedCreate", f"Error creating: {error}")
             if error.code >= 500:
                 await self._outcome_unknown(ledger, node)
@@ -293,6 +297,9 @@ class DaemonSetController:
         meta = made.metadata
         ledger.wrote(node, Awaited(namespace, meta.name, meta.uid, created_at=int(meta.resource_version or 0)))
         self._tell(ds, "Normal", "SuccessfulCreate", f"Created pod: {meta.name}")
+
+    def _is_barred(self, books: Books) -> bool:
+        return asyncio.get_running_loop().time() < books.barred_until - MOMENT
 
     async def _outcome_unknown(self, ledger: Ledger, node: str) -> None:
         """The pod may have been created all the same: nothing more for its node until the informer has seen all until now."""
