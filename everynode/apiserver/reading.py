@@ -113,7 +113,7 @@ class Reader:
         if token := request.first("continue"):
             if given not in ("", "0"):
                 raise status.bad_request("specifying resource version is not allowed when using continue")
-            place = _decode_token(token, call.resource, call.target.namespace)
+            place = decode_token(token, call.resource, call.target.namespace)
             return place.revision, place.after
         revision = count(given, "resourceVersion")
         if match == "Exact":
@@ -168,7 +168,8 @@ def count(text: str, parameter: str) -> int:
     return int(text)
 
 
-def _decode_token(text: str, resource: Resource, namespace: str) -> ContinueToken:
+def decode_token(text: str, resource: Resource, namespace: str) -> ContinueToken:
+    """The place that a client's `continue` names in the collection; 400 when it names none."""
     try:
         token = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=ContinueToken)
     except (ValueError, msgspec.MsgspecError):

@@ -13,6 +13,7 @@ that holds nothing but `metadata.resourceVersion`, whatever else the server writ
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -137,6 +138,8 @@ class Client:
             items.extend(page.items or ())
             if not page.metadata.continue_:
                 return Listing(items, page.metadata.resource_version)
+            # In this process a page is answered without waiting for anybody: others get their turn between two.
+            await asyncio.sleep(0)
             query = {**query, "continue": [page.metadata.continue_]}
 
     async def watch(
@@ -286,10 +289,27 @@ class Client:
         labels: str = "",
         fields: str = "",
         propagation_policy: str = "",
+        limit: int = 0,
     ) -> None:
-        """Deletes, one by one, all that match."""
-        path, query = resource.path(namespace), _selection(labels, fields)
-        await self._call("DELETE", path, query, _delete_options({}, propagation_policy))
+        """Deletes, one by one, all that match; `limit` at a time, so that no answer holds them all (0: in one call).
+
+        If the moment at which it began is too long ago for the server to go on, it begins anew."""
+        path, body = resource.path(namespace), _delete_options({}, propagation_policy)
+        first = _selection(labels, fields)
+        if limit:
+            first["limit"] = [str(limit)]
+        query = first
+        while True:
+            try:
+                answer = _decode(_Marked, (await self._call("DELETE", path, query, body)).body)
+            except ApiError as error:
+                if error.code != 410 or "continue" not in query:
+                    raise
+                query = first
+                continue
+            if not answer.metadata.continue_:
+                return
+            query = {**first, "continue": [answer.metadata.continue_]}
 
     async def create_sub(
         self, resource: Resource, name: str, subresource: str, body: Body, namespace: str = ""

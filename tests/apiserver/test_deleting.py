@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from everynode.store.history import HISTORY_EVENTS
 from tests.apiserver.caller import MERGE, Caller, config_map, pod
 
 
@@ -161,3 +162,29 @@ async def test_a_namespace_ends_when_its_finalizer_goes(api: Caller, core: str) 
     assert (await api.get("/api/v1/namespaces/team")).code == 404
     answer = await api.call("DELETE", "/api/v1/namespaces/default")
     assert answer.body["message"] == 'namespaces "default" is forbidden: this namespace may not be deleted'
+
+
+async def test_a_collection_is_deleted_as_many_at_a_time_as_is_asked_for(api: Caller, core: str) -> None:
+    for number in range(5):
+        await api.create(f"{core}/configmaps", config_map(f"c{number}"))
+    first = await api.must("DELETE", f"{core}/configmaps", limit="2")
+    assert [each["metadata"]["name"] for each in first["items"]] == ["c0", "c1"]
+    await api.create(f"{core}/configmaps", config_map("c3-late"))
+    then = await api.must("DELETE", f"{core}/configmaps", limit="2", **{"continue": first["metadata"]["continue"]})
+    assert [each["metadata"]["name"] for each in then["items"]] == ["c2", "c3"]
+    last = await api.must("DELETE", f"{core}/configmaps", limit="2", **{"continue": then["metadata"]["continue"]})
+    assert [each["metadata"]["name"] for each in last["items"]] == ["c4"]
+    assert "continue" not in last["metadata"]
+    left = (await api.get(f"{core}/configmaps")).body["items"]
+    assert [each["metadata"]["name"] for each in left] == ["c3-late"]
+
+
+async def test_the_rest_of_a_collection_is_deleted_however_much_happened_meanwhile(api: Caller, core: str) -> None:
+    for number in range(3):
+        await api.create(f"{core}/configmaps", config_map(f"c{number}"))
+    first = await api.must("DELETE", f"{core}/configmaps", limit="1")
+    for number in range(HISTORY_EVENTS + 1):
+        await api.store.write("core/configmaps/other/one", b'{"metadata":{"name":"%d"}}' % number)
+    then = await api.must("DELETE", f"{core}/configmaps", **{"continue": first["metadata"]["continue"]})
+    assert [each["metadata"]["name"] for each in then["items"]] == ["c1", "c2"]
+    assert (await api.get(f"{core}/configmaps")).body["items"] == []
