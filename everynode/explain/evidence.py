@@ -16,21 +16,17 @@ from typing import Any, TypeVar
 import msgspec
 
 from everynode.api.views import Identity, View
-from everynode.controllers.daemonset.diagnosis.facts import Budget, Event, Facts, moment
+from everynode.controllers.daemonset.diagnosis.facts import CLOSELY, Budget, Event, Facts, moment
 from everynode.controllers.daemonset.diagnosis.facts import Node as RichNode
 from everynode.controllers.daemonset.diagnosis.facts import Pod as RichPod
 from everynode.controllers.daemonset.observe import ControllerRevision, DaemonSet, Node, Pod
-from everynode.controllers.daemonset.placement import Rules, State, judge
+from everynode.controllers.daemonset.placement import Rules, judge
 from everynode.controllers.daemonset.plan import Strategy
 from everynode.controllers.daemonset.revisions import patch_of, review
 from everynode.controllers.daemonset.tally import Tally
 from everynode.controllers.daemonset.template import rules_of
 
 T = TypeVar("T")
-
-# Nodes that are looked at closely: enough to show what is wrong with a fleet, few enough to be read and told in a second.
-CLOSELY = 500
-_FINE = (State.OUTSIDE, State.NEW_AVAILABLE)
 
 
 class NoSuchDaemonSet(LookupError):
@@ -79,7 +75,8 @@ def facts_of(evidence: Evidence, namespace: str, name: str, now: float) -> Facts
     nodes = {node.metadata.name: (raw, node) for raw, node in _decoded(evidence.nodes, Node)}
     mine = [(raw, pod) for raw, pod in pods if _is_controlled(pod, ds)]
     tally = _tally(rules, {name: node for name, (_, node) in nodes.items()}, [pod for _, pod in mine], now)
-    close = set(_close_nodes(tally))
+    cordoned = [name for name, (_, node) in nodes.items() if node.spec.unschedulable]
+    close = {*tally.up_to_their_pods(CLOSELY), *cordoned}
     uids = {pod.metadata.uid for _, pod in mine}
     ours = [_rich(raw, RichPod) for raw, pod in mine if pod.target in close]
     others = [
@@ -134,13 +131,6 @@ def _tally(rules: Rules, nodes: dict[str, Node], pods: Iterable[Pod], now: float
     for name in sorted(nodes.keys() | {target for target in on if target}):
         tally.replace(judge(rules, name, nodes.get(name), on[name], now, ready_since=ready_since))
     return tally
-
-
-def _close_nodes(tally: Tally) -> list[str]:
-    """The nodes to look at closely: first those whose pod is not available, then those that wait; by name."""
-    unfinished = [one for one in tally.verdicts.values() if one.state not in _FINE]
-    unfinished.sort(key=lambda one: (one.available, one.node))
-    return [one.node for one in unfinished[:CLOSELY]]
 
 
 def _is_controlled(one: Any, ds: DaemonSet) -> bool:

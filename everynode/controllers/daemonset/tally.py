@@ -9,18 +9,26 @@ Only nodes that something may have to be done about are in a set; a node that is
 
 from __future__ import annotations
 
+from itertools import chain, islice
+
 from sortedcontainers import SortedSet
 
 from everynode.controllers.daemonset.placement import State, Verdict
 
-# States an update acts on; of the others only the number matters.
-ACTED_ON = (
+# States whose nodes are listed: those that an update acts on, and those in which a node may be stuck. Of the others only the
+# number matters.
+LISTED = (
     State.OLD_AVAILABLE,
     State.OLD_UNAVAILABLE,
     State.LEAVING_AVAILABLE,
     State.LEAVING_UNAVAILABLE,
     State.BOTH_DONE,
+    State.BARE,
+    State.NEW_UNAVAILABLE,
+    State.BOTH_WAITING,
 )
+# States in which a node's next step depends on its pod, not on the planner.
+_UP_TO_THE_POD = (State.NEW_UNAVAILABLE, State.BARE, State.BOTH_WAITING)
 
 
 class Tally:
@@ -56,7 +64,7 @@ class Tally:
         # Nodes by what may have to be done about them
         self.lacking: SortedSet[str] = SortedSet()
         self.doomed: SortedSet[str] = SortedSet()
-        self.by_state: dict[State, SortedSet[str]] = {state: SortedSet() for state in ACTED_ON}
+        self.by_state: dict[State, SortedSet[str]] = {state: SortedSet() for state in LISTED}
 
     def replace(self, verdict: Verdict) -> bool:
         """Puts this Verdict in the place of its node's last; tells whether anything changed."""
@@ -90,6 +98,11 @@ class Tally:
                 self.by_state[was].remove(node)
             if now in self.by_state:
                 self.by_state[now].add(node)
+
+    def up_to_their_pods(self, most: int) -> list[str]:
+        """Up to `most` nodes whose next step depends on their pod: it starts, or ends, or is stuck. By state, then by name."""
+        nodes = chain.from_iterable(self.by_state[state] for state in _UP_TO_THE_POD)
+        return list(islice(nodes, most))
 
     def _count(self, verdict: Verdict, one: int) -> None:
         self.states[verdict.state] += one

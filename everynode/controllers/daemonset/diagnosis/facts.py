@@ -195,12 +195,16 @@ class Budget(View):
     status: BudgetStatus = msgspec.field(default_factory=BudgetStatus)
 
 
+# Nodes of a kind that are looked at closely: enough to show what is wrong with a fleet, and few enough to be read in a second.
+CLOSELY = 500
+
+
 class Facts(msgspec.Struct, frozen=True):
     """All that a diagnosis rests on; whoever gathers it says in `unread` what could not be had, by resource, with the reason.
 
     `pods` are the DaemonSet's own, at least those on nodes that are not as they should be; `others` whatever else stands on
     those nodes. Both may be a sample of a large fleet: causes are told of what was read. `tally` is of the whole fleet.
-    `started` is when the first pod of the newest template was made, `changed_at` when the spec was last changed (Unix seconds,
+    `closely` is how many nodes of a kind are looked at; `started` is when the first pod of the newest template was made, `changed_at` when the spec was last changed (Unix seconds,
     None: unknown).
     """
 
@@ -215,6 +219,7 @@ class Facts(msgspec.Struct, frozen=True):
     budgets: Sequence[Budget] = ()
     rivals: Sequence[DaemonSet] = ()
     unclaimed: Sequence[Pod] = ()
+    closely: int = CLOSELY
     started: float | None = None
     changed_at: float | None = None
     unread: Mapping[str, str] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from everynode.controllers.daemonset.diagnosis.causes import Finding, Kind
 from everynode.controllers.daemonset.diagnosis.facts import Facts
@@ -22,7 +23,7 @@ _ACCOUNT = re.compile(r"error looking up service account (?P<key>[^\s:]+)")
 
 def creation_findings(facts: Facts, now: float) -> Iterator[Finding]:
     """One finding for each way in which pods that are lacking were refused, newest first."""
-    lacking = tuple(facts.tally.lacking)
+    lacking = tuple(islice(facts.tally.lacking, facts.closely))
     if not lacking:
         return
     told = [

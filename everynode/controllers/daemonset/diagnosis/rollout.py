@@ -7,13 +7,14 @@ does not go by itself, *waiting* when its old pod serves it until the budget let
 - BLOCKED when nothing moves and nothing may begin: the budget is used up by nodes that are held, or all that is left is held;
 - PROGRESSING in every other case, with what slows it.
 
-It costs what it examines: nodes that are done are not looked at, and of a rollout in which nothing is held nothing is read.
+It costs what it examines: of each kind of node `facts.closely` at most, and none that is done or waits for its turn.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 
 import msgspec
 
@@ -22,7 +23,7 @@ from everynode.controllers.daemonset.diagnosis.facts import Event, Facts, Pod, b
 from everynode.controllers.daemonset.diagnosis.pods import Situation, pod_finding
 from everynode.controllers.daemonset.diagnosis.refusals import creation_findings
 from everynode.controllers.daemonset.diagnosis.surroundings import surrounding_findings
-from everynode.controllers.daemonset.placement import State, Verdict, is_updated
+from everynode.controllers.daemonset.placement import State
 from everynode.controllers.daemonset.plan import unavailable_nodes
 from everynode.fit.affinity import pinned_node
 
@@ -67,67 +68,66 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 def diagnose(facts: Facts, now: float) -> Diagnosis:
     """Where the rollout stands at `now` (Unix seconds), and why."""
-    found = list(_examine(facts, now))
-    held = {one.node for one in found if one.holds and one.node}
+    found, moving = _examine(facts, now)
     whole = [*_not_observed(facts, now), *creation_findings(facts, now), *_by_hand(facts)]
-    phase = _phase(facts, held, whole)
+    phase = _phase(facts, moving, any(one.holds for one in whole))
     progress = _progress(facts, now)
-    if phase is Phase.BLOCKED and facts.strategy.rolling and _waiting(facts) and held:
-        whole.insert(0, _budget(facts, progress, found))
-    elif phase is Phase.PROGRESSING:
+    if phase is Phase.PROGRESSING:
         # What holds one node does not block the rollout while others go on.
         found = [msgspec.structs.replace(one, holds=False) for one in found]
+    elif phase is Phase.BLOCKED and facts.strategy.rolling and progress.waiting and any(one.holds for one in found):
+        whole.insert(0, _budget(facts, progress, found))
     causes = [*merged(whole), *merged(found), *merged(surrounding_findings(facts))]
     return Diagnosis(phase, progress, tuple(causes))
 
 
-def _examine(facts: Facts, now: float) -> Iterator[Finding]:
-    """One finding for each node whose pod has a cause."""
+def _examine(facts: Facts, now: float) -> tuple[list[Finding], bool]:
+    """A finding for each node whose pod has a cause, and whether there is a node that gets on without anybody's help."""
     targets = {pod.metadata.uid: pinned_node(pod.spec) or "" for pod in facts.pods if not pod.spec.node_name}
     mine, others = by_node(facts.pods, targets), by_node(facts.others)
     told: dict[str, list[Event]] = {}
     for event in facts.events:
         told.setdefault(event.involved_object.uid, []).append(event)
-    at_rest = (*_AT_REST, *_WAITING, *_ABOUT_TO_MOVE)
-    verdicts = [verdict for verdict in facts.tally.verdicts.values() if verdict.state not in at_rest]
-    for verdict in sorted(verdicts, key=lambda verdict: verdict.node):
-        name = verdict.node
-        pod = _decisive(facts, verdict, mine.get(name, ()))
-        if pod is None:
-            continue
-        beside = [*mine.get(name, ()), *others.get(name, ())]
-        events = told.get(pod.metadata.uid, [])
-        situation = Situation(pod, facts.nodes.get(name), beside, events, facts.rules.min_ready_seconds, now)
-        finding = pod_finding(situation)
+    found = []
+    moving = any(facts.tally.states[state] for state in _ABOUT_TO_MOVE) or bool(facts.tally.doomed)
+    if facts.strategy.rolling:
+        # It is replaced without regard to the budget.
+        moving = moving or bool(facts.tally.states[State.OLD_UNAVAILABLE])
+    for name in facts.tally.up_to_their_pods(facts.closely):
+        pods = mine.get(name, ())
+        pod = _decisive(facts, pods)
+        finding = None
+        if pod is not None:
+            beside = [*pods, *others.get(name, ())]
+            events = told.get(pod.metadata.uid, [])
+            finding = pod_finding(
+                Situation(pod, facts.nodes.get(name), beside, events, facts.rules.min_ready_seconds, now)
+            )
         if finding is not None:
-            yield msgspec.structs.replace(finding, node=name)
+            found.append(msgspec.structs.replace(finding, node=name))
+        moving = moving or finding is None or not finding.holds
+    return found, moving
 
 
-def _decisive(facts: Facts, verdict: Verdict, pods: Sequence[Pod]) -> Pod | None:
+def _decisive(facts: Facts, pods: Sequence[Pod]) -> Pod | None:
     """The pod on which a node's progress hangs: the new one if there is one, else the one that is to go."""
     live = [pod for pod in pods if pod.metadata.deletion_timestamp is None]
     new = [pod for pod in live if pod.metadata.labels.get("controller-revision-hash") == facts.rules.hash]
-    if verdict.state is State.OLD_UNAVAILABLE and facts.strategy.rolling:
-        # It is replaced without regard to the budget.
-        return None
     candidates = new or live or list(pods)
     return candidates[0] if candidates else None
 
 
-def _phase(facts: Facts, held: set[str], whole: Sequence[Finding]) -> Phase:
+def _phase(facts: Facts, moving: bool, refused: bool) -> Phase:
     tally = facts.tally
-    if any(one.holds for one in whole):
+    if refused:
         return Phase.BLOCKED
-    if facts.ds.status.observed_generation < facts.ds.metadata.generation:
-        return Phase.PROGRESSING
     unfinished = sum(tally.states) - sum(tally.states[state] for state in _AT_REST)
-    if not unfinished and not tally.doomed:
-        return Phase.DONE
-    waiting = _waiting(facts)
-    if unfinished - waiting > len(held):
+    if moving or facts.ds.status.observed_generation < facts.ds.metadata.generation:
         return Phase.PROGRESSING
+    if not unfinished:
+        return Phase.DONE
     budget, in_use = _budget_of(facts)
-    if waiting and facts.strategy.rolling and in_use < budget:
+    if _waiting(facts) and facts.strategy.rolling and in_use < budget:
         return Phase.PROGRESSING
     return Phase.BLOCKED
 
@@ -177,14 +177,15 @@ def _by_hand(facts: Facts) -> Iterator[Finding]:
     """With OnDelete a person decides when each node is updated."""
     if facts.strategy.rolling:
         return
-    for verdict in sorted(facts.tally.verdicts.values(), key=lambda verdict: verdict.node):
-        pod = verdict.old
-        if pod is None or is_updated(facts.rules, pod):
-            continue
+    by_state = facts.tally.by_state
+    old = chain(by_state[State.OLD_UNAVAILABLE], by_state[State.OLD_AVAILABLE])
+    for name in islice(old, facts.closely):
+        pod = facts.tally.verdicts[name].old
+        assert pod is not None, "the state says that there is one"
         yield Finding(
             Kind.ON_DELETE,
             "the update strategy is OnDelete, and nobody has deleted the old pod",
-            node=verdict.node,
+            node=name,
             pod=pod.key,
             since=moment(pod.metadata.creation_timestamp),
             proof=f"its revision is {pod.hash}, the newest is {facts.rules.hash}",

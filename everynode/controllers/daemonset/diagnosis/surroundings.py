@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from everynode.controllers.daemonset.diagnosis.causes import Finding, Kind
 from everynode.controllers.daemonset.diagnosis.facts import Facts, by_node
+from everynode.controllers.daemonset.template import template_labels
 from everynode.values.labels import SelectorError, from_label_selector
 
 
@@ -20,15 +21,13 @@ def surrounding_findings(facts: Facts) -> Iterator[Finding]:
 
 def _overlaps(facts: Facts) -> Iterator[Finding]:
     """Another DaemonSet of the namespace that selects our pods too: each believes the nodes to be its own."""
-    sample = next((pod.metadata.labels for pod in facts.pods), None)
-    if sample is None:
-        return
+    labels = template_labels(facts.ds)
     for other in facts.rivals:
         meta = other.metadata
         if meta.uid == facts.ds.metadata.uid:
             continue
         try:
-            overlaps = other.selector.matches(sample)
+            overlaps = other.selector.matches(labels)
         except SelectorError:
             continue
         if overlaps:
@@ -37,7 +36,7 @@ def _overlaps(facts: Facts) -> Iterator[Finding]:
                 f"the DaemonSet {meta.name} selects the same pods",
                 holds=False,
                 key=meta.uid,
-                proof=f"its selector matches {', '.join(f'{key}={value}' for key, value in sorted(sample.items()))}",
+                proof=f"its selector matches {', '.join(f'{key}={value}' for key, value in sorted(labels.items()))}",
                 remedy=f"kubectl get ds -n {meta.namespace} {meta.name} -o jsonpath='{{.spec.selector}}'",
             )
 
