@@ -3,7 +3,8 @@
 The journal is an append log: one row a write, keyed by its revision. State and history are both read back from it, so
 that a watch resumes over a restart. A commit is one transaction in WAL mode with `synchronous=FULL` (one fsync).
 
-Upkeep rides on commits, a bounded piece each, so that it never holds a write up and a crash never finds it half done.
+Upkeep rides on commits, a bounded piece on one in several, so that it never holds a write up and a crash never finds it half
+done.
 A row goes when nobody can ask for it any more: what an event replaced, and a deletion itself, once that event has left
 the history. `floor` in the meta table is the newest event that has, written in the transaction that first deletes
 behind it: every later row is there, and a hole is damage. The newest row never goes, so revisions never go back. Free
@@ -37,10 +38,15 @@ DATABASE_FILE = "store.db"
 # deletion itself), so a backlog shrinks by this many a commit.
 FORGET_ROWS = 64
 
+# Events that leave the history before a commit deletes the rows that are useless by then. Rows of an age lie side by side, so
+# that together they dirty a few pages, each alone its own, beside that of the floor: while 3 KB pods are forgotten, commits of
+# one small write put 30 KB a write on the disk instead of 65.
+FORGET_TOGETHER = 64
+
 # Pages. Free ones are used again by the next writes; only more than this many (16 MiB) are given back to the file
-# system, and at most this many with a commit (about a quarter of a millisecond).
+# system, and at most this many with a commit (about half a millisecond; as many as the rows that go with a small one can free).
 FREE_PAGES_KEPT = 2048
-FREE_PAGES_RETURNED = 32
+FREE_PAGES_RETURNED = 64
 
 # Bytes that a disk which was full must have before writes are taken again: more than a batch of ordinary objects takes,
 # so that the first burst does not fill it once more.
@@ -111,9 +117,10 @@ class SQLiteJournal:
             database.execute("COMMIT")
         except sqlite3.Error as cause:
             raise self._rolled_back(cause) from cause
-        for _ in range(deleted):
-            self._useless.popleft()
-        self._floor_written = self.floor
+        if deleted is not None:
+            for _ in range(deleted):
+                self._useless.popleft()
+            self._floor_written = self.floor
 
     def has_room(self) -> bool:
         """Asks the file system, then has the file grow by as much: quotas and reserves are in no number that one could ask.
@@ -156,22 +163,23 @@ class SQLiteJournal:
         full = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         return (StoreFull if full else StoreFailed)(f"{self._path}: {cause}")
 
-    def _upkeep(self, rows: int) -> int:
-        """Deletes up to `rows` useless rows and gives back some free pages; part of the open transaction."""
+    def _upkeep(self, rows: int) -> int | None:
+        """Deletes up to `rows` useless rows, tells how many, and gives back some free pages; part of the open transaction.
+
+        None, and nothing is done, while few events have left the history since the last time."""
+        if len(self._useless) < FORGET_TOGETHER and self.floor - self._floor_written < FORGET_TOGETHER:
+            return None
         if self.floor != self._floor_written:
             self._database.execute(
                 "UPDATE meta SET floor = ?, checksum = ?", (self.floor, checksum_of_floor(self.floor))
             )
         rows = min(rows, len(self._useless))
-        if rows:
-            useless = ((revision,) for revision in islice(self._useless, rows))
-            self._database.executemany("DELETE FROM record WHERE revision = ?", useless)
-            free: int = self._database.execute("PRAGMA freelist_count").fetchone()[0]
-            if free > FREE_PAGES_KEPT:
-                for _ in range(
-                    FREE_PAGES_RETURNED
-                ):  # one page a call: Python's driver takes only the pragma's first step
-                    self._database.execute("PRAGMA incremental_vacuum(1)")
+        useless = ((revision,) for revision in islice(self._useless, rows))
+        self._database.executemany("DELETE FROM record WHERE revision = ?", useless)
+        free: int = self._database.execute("PRAGMA freelist_count").fetchone()[0]
+        if free > FREE_PAGES_KEPT:
+            for _ in range(FREE_PAGES_RETURNED):  # one page a call: Python's driver takes only the pragma's first step
+                self._database.execute("PRAGMA incremental_vacuum(1)")
         return rows
 
 

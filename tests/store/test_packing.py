@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,7 +84,8 @@ async def test_what_the_history_let_go_of_is_kept_packed_and_read_as_it_was_writ
     assert (await store.range("core/pods/", revision=store.revision - 1)).entries == page.entries
 
 
-async def test_what_is_loaded_is_packed_at_once(tmp_path: Path) -> None:
+async def test_what_is_loaded_is_packed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("everynode.store.sqlite.FORGET_TOGETHER", 1)
     store = LocalStore(SQLiteJournal(tmp_path), terms_in, history_events=10)
     for number in range(100):
         await store.write(f"core/pods/a/{number:03}", like(number))

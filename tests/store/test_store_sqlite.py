@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from everynode.store import sqlite as sqlite_module
 from everynode.store.contract import Compacted, StoreFailed, StoreFull, StoreUnavailable
 from everynode.store.local import LocalStore
 from everynode.store.open import open_store
-from everynode.store.sqlite import DATABASE_FILE, FORGET_ROWS, SQLiteJournal
+from everynode.store.sqlite import DATABASE_FILE, FORGET_ROWS, FORGET_TOGETHER, SQLiteJournal
 from tests.store.facet_words import terms_in
 from tests.store.filling import until_writable
 
@@ -54,6 +55,13 @@ async def test_a_watch_resumes_over_a_restart(tmp_path: Path) -> None:
     await store.close()
 
 
+@pytest.fixture
+def tidy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is useless is deleted with the next commit."""
+    monkeypatch.setattr(sqlite_module, "FORGET_TOGETHER", 1)
+
+
+@pytest.mark.usefixtures("tidy")
 async def test_revisions_go_on_though_the_newest_writes_were_deletions(tmp_path: Path) -> None:
     for restarts in range(4):
         store = opened(tmp_path, history_events=0)
@@ -65,6 +73,29 @@ async def test_revisions_go_on_though_the_newest_writes_were_deletions(tmp_path:
         assert len(rows(tmp_path)) <= 2
 
 
+async def test_rows_are_deleted_together_and_wait_for_that_in_a_bounded_number(tmp_path: Path) -> None:
+    store = opened(tmp_path, history_events=4)
+    journal, left = store._journal, []
+    for n in range(4 * FORGET_TOGETHER):
+        await store.write(A, str(n).encode())
+        left.append(journal._database.execute("SELECT count(*) FROM record").fetchone()[0])
+    assert max(left) <= 4 + 1 + FORGET_TOGETHER + 1
+    falls = [now for before, now in pairwise(left) if now < before]
+    assert 3 <= len(falls) <= 4, "each commit that deletes has much to delete"
+    await store.close()
+
+
+async def test_a_restart_after_many_creations_finds_no_longer_history_than_it_keeps(tmp_path: Path) -> None:
+    store = opened(tmp_path, history_events=4)
+    for n in range(300):
+        await store.write(f"core/pods/ns/{n}", b":")
+    await store.close()
+    journal = SQLiteJournal(tmp_path)
+    assert journal.floor >= store.revision - 4 - FORGET_TOGETHER - 1
+    journal.close()
+
+
+@pytest.mark.usefixtures("tidy")
 async def test_rows_nobody_can_ask_for_are_deleted(tmp_path: Path) -> None:
     store = opened(tmp_path, history_events=4)
     for n in range(20):
@@ -194,6 +225,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> Limit:
 BIG = b":" + b"x" * 200_000
 
 
+@pytest.mark.usefixtures("tidy")
 async def test_a_full_disk_refuses_writes_until_it_has_room(
     tmp_path: Path, pages: Limit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
