@@ -154,8 +154,11 @@ class Informer(Generic[T]):
         """Makes the views equal to a fresh list, telling the handlers of every difference."""
         listing = await self._client.list(self.resource, view=self._view, limit=PAGE, **self._scope)
         listed = {key_of(view.metadata.namespace, view.metadata.name): view for view in listing.items}
-        for key in [key for key in self.objects if key not in listed]:
+        gone = [key for key in self.objects if key not in listed]
+        for number, key in enumerate(gone, start=1):
             self._replace(key, None)
+            if number % TURN == 0:
+                await asyncio.sleep(0)
         for number, (key, view) in enumerate(listed.items(), start=1):
             known = self.objects.get(key)
             if known is None or known.metadata.resource_version != view.metadata.resource_version:

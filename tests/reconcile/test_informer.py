@@ -119,6 +119,29 @@ def test_a_revision_that_is_gone_leads_to_a_list_which_shows_what_was_missed() -
     virtually(main())
 
 
+def test_others_have_their_turns_while_very_many_are_found_gone() -> None:
+    async def main() -> None:
+        async with watched("kept", *(f"gone-{number}" for number in range(5 * module.TURN))) as here:
+            await here.settle()
+            told_in_turn: list[int] = []
+
+            def count(old: Map | None, new: Map | None) -> None:
+                if not told_in_turn[-1]:
+                    asyncio.get_running_loop().call_soon(told_in_turn.append, 0)
+                told_in_turn[-1] += 1
+
+            told_in_turn.append(0)
+            here.informer._handlers.append(count)
+            here.shelf.generation += 1
+            for number in range(5 * module.TURN):
+                await here.shelf.remove(f"gone-{number}")
+            await here.shelf.cut(forget=True)
+            assert len(await here.settle()) == 5 * module.TURN
+            assert max(told_in_turn) <= module.TURN
+
+    virtually(main())
+
+
 def test_failures_are_pauses_that_grow_and_the_informer_gets_there_in_the_end() -> None:
     async def main() -> None:
         here = Watched()
