@@ -2,12 +2,17 @@
 
 A list is a consistent snapshot also when it is read in pages: the `continue` token carries the revision of the first
 page, and the store answers at that revision until it is compacted (410, with a token to go on inconsistently).
+
+No answer is held whole that is longer than a portion or two, and no turn of the loop grows with it: what is selected is
+gathered piece by piece (entries, not copies of them), and rendered as its reader takes it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Iterator
+from itertools import chain
 
 import msgspec
 
@@ -17,12 +22,13 @@ from everynode.api.scheme import Resource
 from everynode.apiserver import media, selection, stored, tables
 from everynode.apiserver.call import Call, Target
 from everynode.apiserver.media import Form
+from everynode.base import limits
 from everynode.base.clock import Clock
 from everynode.store.contract import Compacted, Entry, FutureRevision, Page, Store
 from everynode.wire.message import Response
 
-# How many entries one read of the store brings while a predicate thins them out; bounds the work between two pages.
-SCAN = 500
+# How many entries one read of the store brings, as they are or while a predicate thins them out: a millisecond or two.
+PIECE, SCAN = 5_000, 500
 
 
 class ContinueToken(msgspec.Struct, rename={"revision": "rv", "after": "start"}):
@@ -69,7 +75,7 @@ class Reader:
         limit = count(request.first("limit"), "limit")
         revision, after = self._where_to_begin(call)
         try:
-            page = await self._page(call.target, chosen, after, limit, revision)
+            page = await self.page(call.target, chosen, after, limit, revision)
         except Compacted:
             raise status.expired(
                 "The provided continue parameter is too old to display a consistent list result. You can start a new "
@@ -84,21 +90,8 @@ class Reader:
             meta.continue_ = ContinueToken(page.revision, page.entries[-1].key).text()
             if not chosen.terms and not chosen.others and not chosen.name:
                 meta.remaining_item_count = page.remaining
-        bodies = [stored.present(resource, entry) for entry in page.entries]
-        return media.json_response(200, self._render_list(call, form, bodies, meta))
-
-    def _render_list(self, call: Call, form: Form, bodies: Sequence[bytes], meta: ListMeta) -> bytes:
-        if form is Form.TABLE:
-            include = call.request.first("includeObject", "Metadata")
-            return tables.table(call.resource, bodies, now=self._clock.now(), include_object=include, metadata=meta)
-        if form is Form.PARTIAL:
-            return tables.partial_object_metadata_list(bodies, meta)
-        resource = call.resource
-        return b'{"kind":"%bList","apiVersion":"%b","metadata":%b,"items":[%b]}' % (
-            resource.kind.encode(),
-            resource.api_version.encode(),
-            msgspec.json.encode(meta),
-            b",".join(bodies),
+        return _answer(
+            _beginning(call, form, meta), media.portions(_items(call, form, page.entries, self._clock.now()), b",")
         )
 
     def _where_to_begin(self, call: Call) -> tuple[int, str]:
@@ -124,29 +117,100 @@ class Reader:
             raise too_large_revision(FutureRevision(revision, self._store.revision))
         return 0, ""
 
-    async def _page(self, target: Target, chosen: selection.Selection, after: str, limit: int, revision: int) -> Page:
-        """One page of what is selected; scans on when a predicate leaves a page short."""
+    async def page(
+        self, target: Target, chosen: selection.Selection, after: str = "", limit: int = 0, revision: int = 0
+    ) -> Page:
+        """One page of what is selected, as of one revision, walked in pieces with the loop given back between them."""
         scope = target.resource.scope(target.namespace)
-        if chosen.name and (target.namespace or not target.resource.namespaced):
+        if names_one(target, chosen):
             entry = await self._store.get(scope + chosen.name)
             found = [entry] if entry is not None and chosen.matches(entry) else []
             return Page(found, self._store.revision, 0)
-        if not chosen.others and not chosen.name:
-            return await self._store.range(scope, terms=chosen.terms, after=after, limit=limit, revision=revision)
+        is_exact = not chosen.others and not chosen.name
+        piece = PIECE if is_exact else SCAN
         kept: list[Entry] = []
         while True:
-            page = await self._store.range(
-                scope, terms=chosen.terms, after=after, limit=SCAN if limit else 0, revision=revision
-            )
+            most = min(piece, limit - len(kept)) if limit and is_exact else piece
+            try:
+                page = await self._store.range(scope, terms=chosen.terms, after=after, limit=most, revision=revision)
+            except Compacted:
+                if limit or not kept:
+                    raise
+                # So much was written between two pieces that the first one's moment is gone: all in one piece.
+                page = await self._store.range(scope, terms=chosen.terms)
+                return Page([entry for entry in page.entries if chosen.matches(entry)], page.revision, 0)
             revision = page.revision
             for place, entry in enumerate(page.entries):
                 if limit and len(kept) == limit:
                     return Page(kept, page.revision, page.remaining + len(page.entries) - place)
-                if chosen.matches(entry):
+                if is_exact or chosen.matches(entry):
                     kept.append(entry)
-            if not page.remaining:
-                return Page(kept, page.revision, 0)
+            if not page.remaining or (is_exact and len(kept) == limit):
+                return Page(kept, page.revision, page.remaining)
             after = page.entries[-1].key
+            await asyncio.sleep(0)
+
+
+def taken_out(entries: list[Entry]) -> Iterator[Entry]:
+    """Each entry in its turn, let go of by the list: an old version stays only for readers that have not come to it."""
+    entries.reverse()
+    while entries:
+        yield entries.pop()
+
+
+def names_one(target: Target, chosen: selection.Selection) -> bool:
+    """Whether the selection can only ever hold one key, that of its name."""
+    return bool(chosen.name and (target.namespace or not target.resource.namespaced))
+
+
+def _beginning(call: Call, form: Form, meta: ListMeta) -> bytes:
+    """A list up to its first item; after its items, commas between them, `]}` ends it in every form."""
+    resource = call.resource
+    if form is Form.TABLE:
+        tables.check_include(call.request.first("includeObject", "Metadata"))
+        return tables.table_beginning(resource, meta)
+    if form is Form.PARTIAL:
+        return tables.partial_beginning(meta)
+    return b'{"kind":"%bList","apiVersion":"%b","metadata":%b,"items":[' % (
+        resource.kind.encode(),
+        resource.api_version.encode(),
+        msgspec.json.encode(meta),
+    )
+
+
+def _items(call: Call, form: Form, entries: list[Entry], now: float) -> Iterator[bytes]:
+    """Each entry as an item of a list, made when it is asked for."""
+    resource = call.resource
+    include = call.request.first("includeObject", "Metadata")
+    for entry in taken_out(entries):
+        body = stored.present(resource, entry)
+        if form is Form.TABLE:
+            body = tables.row(resource, body, now, include)
+        elif form is Form.PARTIAL:
+            body = tables.partial_object_metadata(body)
+        yield body
+
+
+def _answer(beginning: bytes, portions: Iterator[bytes]) -> Response:
+    """A list, whole if one portion holds it, else as a stream."""
+    first, second = next(portions, b""), next(portions, None)
+    if second is None:
+        return media.json_response(200, b"%b%b]}" % (beginning, first))
+    pieces = _pieces(chain((beginning + first, second), portions))
+    return Response(200, {"content-type": media.JSON}, stream=pieces, ends=True)
+
+
+async def _pieces(portions: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The portions of a list as its reader takes them; raises TimeoutError when it takes too long to."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + limits.LIST_SECONDS
+    for portion in portions:
+        yield portion
+        if loop.time() > end:
+            raise TimeoutError
+        # A socket that takes all at once makes nobody wait; the others get their turn all the same.
+        await asyncio.sleep(0)
+    yield b"]}"
 
 
 def too_large_revision(error: FutureRevision) -> status.ApiError:

@@ -9,7 +9,7 @@ revision it saw last. A revision that is no longer kept is answered with an ERRO
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import msgspec
@@ -19,7 +19,7 @@ from everynode.api.scheme import Resource
 from everynode.apiserver import media, selection, stored
 from everynode.apiserver.call import Call
 from everynode.apiserver.media import Form
-from everynode.apiserver.reading import Reader, count
+from everynode.apiserver.reading import Reader, count, names_one, taken_out
 from everynode.base.ids import Ids
 from everynode.store.contract import Compacted, Entry, Event, FutureRevision, Store, StoreFailed, WatcherTooSlow
 from everynode.wire.message import Response
@@ -30,8 +30,6 @@ SHORTEST_WATCH_SECONDS = 1800.0
 # Rendered lines that are kept for the other watchers of the same event: how many, and how many bytes in all.
 LINES_KEPT = 1024
 LINES_KEPT_BYTES = 8 * 1024 * 1024
-# Events leave in portions of about this size: a reader that takes nothing holds one of them, not all that waits for it.
-CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +100,21 @@ class Watcher:
         scope = call.resource.scope(call.target.namespace)
         since = beginning.since
         if beginning.initial:
-            page = await self._store.range(scope, terms=chosen.terms)
+            page = await self.reader.page(call.target, chosen)
             since = page.revision
-            for chunk in _chunks(lines.added(entry) for entry in page.entries if chosen.matches(entry)):
-                yield chunk
+            for portion in media.portions(map(lines.added, taken_out(page.entries))):
+                yield portion
+                # A socket that takes all at once makes nobody wait; the others get their turn all the same.
+                await asyncio.sleep(0)
             if beginning.marked:
                 yield lines.bookmark(since, initial_end=True)
         try:
-            watch = self._store.watch(scope, since=since, term=chosen.terms[0] if chosen.terms else "")
+            watch = self._store.watch(
+                scope,
+                since=since,
+                term=chosen.terms[0] if chosen.terms else "",
+                name=chosen.name if names_one(call.target, chosen) else "",
+            )
         except Compacted as error:
             yield lines.error(status.expired(f"too old resource version: {error.revision} ({error.oldest})"))
             return
@@ -130,8 +135,10 @@ class Watcher:
                         told = watch.seen
                         yield lines.bookmark(told)
                     continue
-                for chunk in _chunks(map(lines.change, events)):
-                    yield chunk
+                for portion in media.portions(map(lines.change, events)):
+                    yield portion
+                    if len(portion) > media.PORTION_BYTES:
+                        await asyncio.sleep(0)
                 told = events[-1].revision
         except (WatcherTooSlow, StoreFailed):
             return
@@ -151,20 +158,6 @@ class Watcher:
             self._lines[key] = line
             self._lines_bytes += len(line)
         return line
-
-
-def _chunks(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines joined into portions of at least CHUNK_BYTES but for the last, rendered as they are asked for."""
-    portion: list[bytes] = []
-    size = 0
-    for line in lines:
-        portion.append(line)
-        size += len(line)
-        if size >= CHUNK_BYTES:
-            yield b"".join(portion)
-            portion, size = [], 0
-    if size:
-        yield b"".join(portion)
 
 
 class _Lines:

@@ -27,8 +27,16 @@ GZIP_LEVEL = 1
 # Compressing more than this would hold the event loop for more than about 5 ms, so a thread does it.
 GZIP_INLINE_BYTES = 512 * 1024
 
+# Connections that nobody has taken yet. Beyond it the kernel drops what comes, and who was dropped tries again after 1, 2, 4, …
+# seconds: with asyncio's 100, a thousand agents that came at once took half a minute, nearly all of it waiting.
+CONNECTIONS_WAITING = 4_096
+
 # A watcher whose socket takes nothing for this long is closed; it lists again when it is back.
 STALLED_READER_SECONDS = 30.0
+
+# A list that its reader has not taken by then is given up, as kube-apiserver ends each request that is no watch: until then
+# the versions that it has yet to send are kept, whatever is written meanwhile.
+LIST_SECONDS = 60.0
 
 # An idle connection is kept this long. Go's clients let go after 90 s, so that they, not we, end it.
 KEEP_ALIVE_SECONDS = 120.0

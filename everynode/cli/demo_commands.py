@@ -98,7 +98,7 @@ class Kubectl:
         response = await self._api(Request("GET", path, query, {"accept": _TABLE}, b"", self._peer))
         if response.status != 200:
             raise parse(response.body, response.status)
-        table = msgspec.json.decode(response.body, type=_Table)
+        table = msgspec.json.decode(await response.whole(), type=_Table)
         shown = [number for number, column in enumerate(table.column_definitions) if wide or not column.priority]
         rows = [[table.column_definitions[number].name.upper() for number in shown]]
         rows += [[str(row.cells[number]) for number in shown] for row in table.rows]

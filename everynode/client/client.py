@@ -134,7 +134,7 @@ class Client:
                     raise
                 query, items = _selection(labels, fields), []
                 continue
-            page: _Page[T] = _decode(_Page[view], response.body)  # type: ignore[valid-type]
+            page: _Page[T] = _decode(_Page[view], await response.whole())  # type: ignore[valid-type]
             items.extend(page.items or ())
             if not page.metadata.continue_:
                 return Listing(items, page.metadata.resource_version)

@@ -66,7 +66,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Part of a range in key order, as of `revision`. `remaining` counts what matches after the last entry (0 at the end)."""
+    """Part of a range in key order, as of `revision`. `remaining` counts what matches after the last entry (0 at the end; of
+    what matches several terms, 1 stands for any number, which would have to be counted)."""
 
     entries: list[Entry]
     revision: int
@@ -172,9 +173,9 @@ class Store(Protocol):
         Raises StoreFull when it would have happened but for the room."""
         ...
 
-    def watch(self, prefix: str, *, since: int = 0, term: str = "") -> Watch:
+    def watch(self, prefix: str, *, since: int = 0, term: str = "", name: str = "") -> Watch:
         """Events after revision `since` (0: from now on) on keys under `prefix`, of entries that carry `term` before or after
-        the write (empty: all). Raises Compacted, FutureRevision."""
+        the write (empty: all); with a `name`, on the one key that it ends. Raises Compacted, FutureRevision."""
         ...
 
     def count(self, prefix: str) -> int:

@@ -1,9 +1,9 @@
 """The fan-out: every event to the watches that want it, and to no other.
 
 In go Events that are durable, in revision order; out they come of each watch whose scope they are in. A watch stands
-in one bucket, named by its prefix and its term ("" for none), and an event looks into the buckets of the slash-ended
-prefixes of its key and of the terms its key carried before or after. So an event costs the watches that want it, each
-gets it once, and 100,000 watches of other nodes' pods cost nothing.
+in one bucket, named by its prefix (or its one key) and its term ("" for none), and an event looks into the buckets of its
+key, of the slash-ended prefixes of it, and of the terms it carried before or after. So an event costs the watches that want
+it, each gets it once, and 100,000 watches of other nodes, or of other nodes' pods, cost nothing.
 
 Nobody is waited for: a watch whose queue is over its bound is closed with WatcherTooSlow.
 """
@@ -92,9 +92,13 @@ class Hub:
         self._queue_limit = queue_limit
         self._buckets: dict[str, dict[str, list[HubWatch]]] = {}
 
-    def watch(self, prefix: str, term: str, past: Iterable[Event]) -> HubWatch:
+    def watch(self, prefix: str, term: str, past: Iterable[Event], name: str = "") -> HubWatch:
         """A watch that begins with those of the `past` events that are in its scope."""
         replay = [event for event in past if event.key.startswith(prefix) and (not term or term in _terms(event))]
+        if name:
+            # A whole key is a bucket of its own.
+            prefix += name
+            replay = [event for event in replay if event.key == prefix]
         watch = HubWatch(self, prefix, term, replay, self._queue_limit)
         self._buckets.setdefault(prefix, {}).setdefault(term, []).append(watch)
         return watch
@@ -114,7 +118,7 @@ class Hub:
         """Hands out events that have just become durable and readable."""
         late: list[HubWatch] = []
         for event in events:
-            for prefix in _prefixes(event.key):
+            for prefix in (*_prefixes(event.key), event.key):
                 terms = self._buckets.get(prefix)
                 if terms is not None:
                     late += _deliver(event, terms)

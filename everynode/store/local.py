@@ -132,10 +132,10 @@ class LocalStore:
         undone = self._history.undone(revision, prefix) if revision not in (0, newest) else {}
         return self._state.page(prefix, terms, after, limit, revision or newest, undone)
 
-    def watch(self, prefix: str, *, since: int = 0, term: str = "") -> HubWatch:
+    def watch(self, prefix: str, *, since: int = 0, term: str = "", name: str = "") -> HubWatch:
         self._check_open()
         _check_prefix(prefix)
-        return self._hub.watch(prefix, term, self._history.since(since) if since else [])
+        return self._hub.watch(prefix, term, self._history.since(since) if since else [], name)
 
     def count(self, prefix: str) -> int:
         self._check_open()

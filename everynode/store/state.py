@@ -89,7 +89,7 @@ class State:
         if not limit:
             return Page(entries, revision, 0)
         if rest:
-            return Page(entries, revision, sum(1 for _ in merged))
+            return Page(entries, revision, 0 if next(merged, None) is None else 1)
         hidden = sum(1 for key in undone if key > after and self._stands_with(key, terms))
         return Page(entries, revision, high - low - hidden + len(older) - len(entries))
 

@@ -5,12 +5,14 @@ sends the same Request over a socket, and the listener turns what arrives on a s
 else crosses the seam, so a whole cluster runs in one process without a socket and passes the same rules.
 
 `body` holds a complete answer. `stream`, when set, holds an answer without an end (a watch): chunks of whole lines,
-each line one JSON document. Whoever receives a stream must close it (`await response.close()`).
+each line one JSON document; or, when it `ends`, one document in pieces (a list too long to be held whole). Whoever receives a
+stream must close it (`await response.close()`).
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 
@@ -47,12 +49,20 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """The answer: a status code, headers (lower-case names) and either a body or a stream of chunks of whole lines."""
+    """The answer: a status code, headers (lower-case names) and either a body or a stream; `ends` says of which kind."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     stream: AsyncGenerator[bytes, None] | None = None
+    ends: bool = False
+
+    async def whole(self) -> bytes:
+        """The complete answer, also of a stream that ends."""
+        if self.stream is None or not self.ends:
+            return self.body
+        async with aclosing(self.stream) as pieces:
+            return b"".join([piece async for piece in pieces])
 
     async def close(self) -> None:
         """Ends a stream early; does nothing for a complete answer."""

@@ -141,6 +141,28 @@ async def test_large_answers_are_compressed_for_who_accepts_it() -> None:
         assert plain.endswith(large)
 
 
+async def test_a_long_list_is_compressed_piece_by_piece_and_a_watch_is_not() -> None:
+    pieces = [json.dumps(["everynode"] * 1000).encode() for _ in range(30)]
+
+    async def handle(request: Request) -> Response:
+        async def stream() -> AsyncGenerator[bytes, None]:
+            for piece in pieces:
+                yield piece
+
+        return Response(200, {"content-type": "application/json"}, stream=stream(), ends=request.path == "/list")
+
+    async with open_listener(handle) as listener, aiohttp.ClientSession(auto_decompress=False) as session:
+        url = f"http://127.0.0.1:{listener.port}"
+        async with session.get(f"{url}/list", headers={"Accept-Encoding": "gzip"}) as answer:
+            assert answer.headers["content-encoding"] == "gzip"
+            assert gzip.decompress(await answer.read()) == b"".join(pieces)
+        async with session.get(f"{url}/list", headers={"Accept-Encoding": "identity"}) as answer:
+            assert await answer.read() == b"".join(pieces)
+        async with session.get(f"{url}/watch", headers={"Accept-Encoding": "gzip"}) as answer:
+            assert "content-encoding" not in answer.headers
+            assert await answer.read() == b"".join(pieces)
+
+
 def ticking(pulled: list[int], chunk: bytes, closed: asyncio.Event) -> Callable[[Request], Awaitable[Response]]:
     """A stream that never ends: it counts what was asked of it and tells when it was closed."""
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+
 import pytest
 
+from everynode.apiserver.facets import facets
+from everynode.store.journal import NoJournal
+from everynode.store.local import LocalStore
 from tests.apiserver.caller import Caller, config_map, manifest, pod
 
 
@@ -92,6 +98,103 @@ async def test_pages_are_one_snapshot(api: Caller, core: str) -> None:
     last = (await api.get(f"{core}/configmaps", limit="2", **{"continue": second["metadata"]["continue"]})).body
     assert [item["metadata"]["name"] for item in last["items"]] == ["e"]
     assert "continue" not in last["metadata"]
+
+
+TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
+PARTIAL = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+
+@pytest.mark.parametrize("accept", ["application/json", TABLE, PARTIAL])
+async def test_a_long_list_leaves_in_portions_and_is_the_same(
+    api: Caller, core: str, accept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        await api.create(f"{core}/configmaps", config_map(f"c{number:02}", k="x" * 400))
+    whole = await api.get(f"{core}/configmaps", accept=accept)
+    monkeypatch.setattr("everynode.apiserver.media.PORTION_BYTES", 1500)
+    answer = await api.send("GET", f"{core}/configmaps", accept=accept)
+    assert answer.stream is not None
+    assert answer.ends
+    portions = [portion async for portion in answer.stream]
+    assert len(portions) > 3
+    assert max(map(len, portions)) < 3000
+    assert json.loads(b"".join(portions)) == whole.body
+
+
+async def test_what_is_written_while_a_list_is_read_is_not_in_it(
+    api: Caller, core: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither while it is gathered, with turns for others in between, nor while it is sent."""
+    monkeypatch.setattr("everynode.apiserver.reading.PIECE", 2)
+    monkeypatch.setattr("everynode.apiserver.media.PORTION_BYTES", 100)
+    for number in range(9):
+        await api.create(f"{core}/configmaps", config_map(f"c{number}"))
+    before = (await api.send("GET", f"{core}/configmaps")).whole()
+
+    async def disturb() -> None:
+        await api.must("DELETE", f"{core}/configmaps/c8")
+        await api.create(f"{core}/configmaps", config_map("c77"))
+
+    expected = await before
+    listing = asyncio.ensure_future(api.send("GET", f"{core}/configmaps"))
+    await asyncio.sleep(0)
+    assert not listing.done()
+    await disturb()
+    answer = await listing
+    await api.must("DELETE", f"{core}/configmaps/c7")
+    assert await answer.whole() == expected
+
+
+async def test_a_list_whose_moment_is_forgotten_while_it_is_gathered_begins_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("everynode.apiserver.reading.PIECE", 2)
+    store = LocalStore(NoJournal(), facets, history_events=3)
+    api = Caller(store)
+    core = await api.namespace()
+    for number in range(9):
+        await api.create(f"{core}/configmaps", config_map(f"c{number}"))
+    listing = asyncio.ensure_future(api.send("GET", f"{core}/configmaps"))
+    await asyncio.sleep(0)
+    assert not listing.done()
+    await asyncio.gather(*(store.write(f"core/leases/x/{number}", b'{"metadata":{}}') for number in range(8)))
+    answer = json.loads(await (await listing).whole())
+    assert [item["metadata"]["name"] for item in answer["items"]] == [f"c{number}" for number in range(9)]
+    assert answer["metadata"]["resourceVersion"] == str(store.revision)
+    await store.close()
+
+
+async def test_a_list_gives_others_their_turn(api: Caller, core: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As often as it leaves in portions, also when its reader takes each at once."""
+    monkeypatch.setattr("everynode.apiserver.media.PORTION_BYTES", 100)
+    for number in range(20):
+        await api.create(f"{core}/configmaps", config_map(f"c{number}"))
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.ensure_future(other())
+    await (await api.send("GET", f"{core}/configmaps")).whole()
+    beside.cancel()
+    assert turns >= 20
+
+
+async def test_a_list_that_is_read_too_slowly_is_given_up(
+    api: Caller, core: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("everynode.apiserver.media.PORTION_BYTES", 100)
+    monkeypatch.setattr("everynode.base.limits.LIST_SECONDS", -1.0)
+    for number in range(5):
+        await api.create(f"{core}/configmaps", config_map(f"c{number}"))
+    answer = await api.send("GET", f"{core}/configmaps")
+    assert answer.stream is not None
+    await anext(answer.stream)
+    with pytest.raises(TimeoutError):
+        await anext(answer.stream)
 
 
 async def test_pages_of_what_a_predicate_leaves(api: Caller, core: str) -> None:

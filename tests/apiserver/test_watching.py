@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
-from tests.apiserver.caller import MERGE, Caller, config_map, pod
+from everynode.store.contract import Event
+from everynode.store.hub import HubWatch
+from tests.apiserver.caller import MERGE, Caller, config_map, manifest, pod
 
 
 async def test_from_a_revision_on(api: Caller, core: str) -> None:
@@ -77,6 +80,34 @@ async def test_one_object_by_name(api: Caller, core: str) -> None:
     await events.close()
 
 
+async def test_a_change_wakes_only_who_watches_that_object(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every kubelet watches its own Node: what one of them reports must not cost the others anything."""
+    put: list[str] = []
+
+    class Counted(HubWatch):
+        def put(self, event: Event) -> bool:
+            put.append(self.prefix)
+            return super().put(event)
+
+    monkeypatch.setattr("everynode.store.hub.HubWatch", Counted)
+    path, nodes = "/api/v1/nodes", [f"n{number}" for number in range(20)]
+    for name in nodes:
+        await api.create(path, manifest("v1", "Node", name))
+    watches = [await api.watch(path, fieldSelector=f"metadata.name={name}") for name in nodes]
+    for name, events in zip(nodes, watches, strict=True):
+        assert await events.named() == ("ADDED", name)
+    hears = asyncio.ensure_future(watches[3].named())
+    others = [asyncio.ensure_future(events.named()) for events in watches if events is not watches[3]]
+    await asyncio.sleep(0)
+    put.clear()
+    await api.must("PATCH", f"{path}/n3", {"metadata": {"labels": {"a": "b"}}}, kind=MERGE)
+    assert await hears == ("MODIFIED", "n3")
+    assert put == ["core/nodes/n3"]
+    for other in others:
+        other.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
 async def test_pods_of_one_node(api: Caller, core: str) -> None:
     events = await api.watch("/api/v1/pods", fieldSelector="spec.nodeName=n1", resourceVersion=str(api.store.revision))
     await api.create(f"{core}/pods", pod("a"))
@@ -115,7 +146,7 @@ async def test_initial_events_need_their_match(api: Caller, core: str) -> None:
 
 async def test_many_events_leave_in_portions(api: Caller, core: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that takes nothing holds one portion in memory, not all that waits for it."""
-    monkeypatch.setattr("everynode.apiserver.watching.CHUNK_BYTES", 1000)
+    monkeypatch.setattr("everynode.apiserver.media.PORTION_BYTES", 1000)
     for number in range(9):
         await api.create(f"{core}/configmaps", config_map(f"c{number}", k="x" * 400))
     response = await api.send("GET", f"{core}/configmaps", watch="1")

@@ -65,6 +65,16 @@ async def test_list_asks_with_selectors_as_they_are(reached: Reached) -> None:
     assert reached.far.last.query == {"labelSelector": ["a in (b,c),d!=e%2F"], "fieldSelector": ["metadata.name=x"]}
 
 
+async def test_a_list_that_comes_in_pieces_is_one_list(reached: Reached) -> None:
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        for piece in (b'{"metadata":{"resourceVersion":"5"},"items":[{"meta', b'data":{"name":"a"}}', b"]}"):
+            yield piece
+
+    reached.far.answers = [Response(200, stream=pieces(), ends=True)]
+    listing = await reached.client.list(NODES, view=Thing)
+    assert [item.metadata.name for item in listing.items] == ["a"]
+
+
 async def test_writes_say_what_they_are(reached: Reached) -> None:
     client, far = reached.client, reached.far
     far.answers = [answer() for _ in range(9)]

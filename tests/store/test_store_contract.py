@@ -228,6 +228,24 @@ async def test_a_watch_gets_its_scope_once_and_in_order(store: LocalStore) -> No
     assert elsewhere.seen == 7
 
 
+async def test_a_watch_of_one_key_hears_of_that_key_alone(store: LocalStore) -> None:
+    await store.write("core/pods/ns/a", b"before")
+    resumed, one, marked = (
+        store.watch("core/pods/ns/", since=1, name="a"),
+        store.watch("core/pods/ns/", name="a"),
+        store.watch("core/pods/ns/", name="a", term="app=x"),
+    )
+    await store.write("core/pods/ns/aa", b"app=x:")
+    await store.write("core/pods/ns/a", b"")
+    await store.write("core/pods/ns/a", b"app=x:")
+    assert [e.revision for e in await resumed.next()] == [2, 4, 5]
+    assert [e.revision for e in await one.next()] == [4, 5]
+    assert [e.revision for e in await marked.next()] == [5]
+    one.close()
+    await store.write("core/pods/ns/a", None)
+    assert await one.next() == []
+
+
 async def test_a_watch_resumes_with_what_it_missed(store: LocalStore) -> None:
     for n in range(4):
         await store.write(A, f"n={n}:".encode())

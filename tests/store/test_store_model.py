@@ -177,20 +177,28 @@ class StoreAgainstModel(RuleBasedStateMachine):
             if key.startswith(prefix) and key > after and set(terms) <= set(entry.facets)
         ]
         shown = matching[:limit] if limit else matching
-        assert (page.entries, page.remaining, page.revision) == (shown, len(matching) - len(shown), revision)
+        remaining = len(matching) - len(shown)
+        if len(set(terms)) > 1:
+            remaining = min(remaining, 1)
+        assert (page.entries, page.remaining, page.revision) == (shown, remaining, revision)
 
     @rule(
-        prefix=prefixes, term=st.sampled_from(["", *TERMS]), back=st.integers(-1, HISTORY + 2), from_now=st.booleans()
+        scope=st.one_of(prefixes, keys),
+        term=st.sampled_from(["", *TERMS]),
+        back=st.integers(-1, HISTORY + 2),
+        from_now=st.booleans(),
     )
-    def watch(self, prefix: str, term: str, back: int, from_now: bool) -> None:
+    def watch(self, scope: str, term: str, back: int, from_now: bool) -> None:
+        """Of a prefix, or of one key (none of which begins another)."""
         since = 0 if from_now else max(1, self.newest - back)
+        space, slash, name = scope.rpartition("/")
         try:
-            watch = self.store.watch(prefix, since=since, term=term)
+            watch = self.store.watch(space + slash, since=since, term=term, name=name)
         except (Compacted, FutureRevision) as refusal:
             self.check_refusal(refusal, since)
             return
         assert since == 0 or self.floor <= since <= self.newest
-        self.watches.append((watch, prefix, term, since or self.newest))
+        self.watches.append((watch, scope, term, since or self.newest))
 
     @rule(which=st.integers(0, 100))
     def take(self, which: int) -> None:

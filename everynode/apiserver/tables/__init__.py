@@ -6,7 +6,17 @@ PartialObjectMetadataList. The columns of each kind, their order and what stands
 
 from __future__ import annotations
 
+from everynode.apiserver.tables.partial import beginning as partial_beginning
 from everynode.apiserver.tables.partial import partial_object_metadata, partial_object_metadata_list
-from everynode.apiserver.tables.table import table
+from everynode.apiserver.tables.table import beginning as table_beginning
+from everynode.apiserver.tables.table import check_include, row, table
 
-__all__ = ["partial_object_metadata", "partial_object_metadata_list", "table"]
+__all__ = [
+    "check_include",
+    "partial_beginning",
+    "partial_object_metadata",
+    "partial_object_metadata_list",
+    "row",
+    "table",
+    "table_beginning",
+]

@@ -29,7 +29,11 @@ def partial_object_metadata(body: bytes) -> bytes:
 
 def partial_object_metadata_list(bodies: Iterable[bytes], metadata: ListMeta) -> bytes:
     """Objects as a PartialObjectMetadataList."""
-    return b'{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":%b,"items":[%b]}' % (
-        _encoder.encode(metadata),
-        b",".join(map(partial_object_metadata, bodies)),
+    return b"%b%b]}" % (beginning(metadata), b",".join(map(partial_object_metadata, bodies)))
+
+
+def beginning(metadata: ListMeta) -> bytes:
+    """A PartialObjectMetadataList up to its first item; after its items, commas between them, `]}` ends it."""
+    return b'{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":%b,"items":[' % (
+        _encoder.encode(metadata)
     )

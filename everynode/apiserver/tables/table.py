@@ -35,25 +35,40 @@ def table(
     one object and takes its resourceVersion. `columns` False leaves the columns undescribed, as in all events of a watch
     but its first.
     """
+    check_include(include_object)
+    metadata = metadata or ListMeta(resource_version=_revision_of(bodies[-1]) if bodies else "")
+    rows = b",".join([row(resource, body, now, include_object) for body in bodies])
+    return b"%b%b]}" % (beginning(resource, metadata, columns=columns), rows)
+
+
+def check_include(include_object: str) -> None:
+    """Raises the 400 for a word that `includeObject` does not know."""
     if include_object not in ("", "Metadata", "Object", "None"):
         raise status.bad_request(f'unrecognized includeObject value: "{include_object}"')
-    printer = PRINTERS.get(resource, DEFAULT)
-    rows: list[bytes] = []
-    revision = ""
-    for body in bodies:
-        view = _decoder(printer.view).decode(body)
-        meta = _metadata_decoder.decode(view.metadata)
-        revision = meta.resource_version
-        if include_object == "Object":
-            shown = body
-        else:
-            shown = b"null" if include_object == "None" else of_metadata(view.metadata)
-        rows.append(_row(printer, view, meta, now, shown))
-    return b'{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":%b,"columnDefinitions":%b,"rows":[%b]}' % (
-        _encoder.encode(metadata or ListMeta(resource_version=revision)),
-        _columns(printer) if columns else b"null",
-        b",".join(rows),
+
+
+def beginning(resource: Resource, metadata: ListMeta, *, columns: bool = True) -> bytes:
+    """A Table up to its first row; after its rows, commas between them, `]}` ends it."""
+    return b'{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":%b,"columnDefinitions":%b,"rows":[' % (
+        _encoder.encode(metadata),
+        _columns(PRINTERS.get(resource, DEFAULT)) if columns else b"null",
     )
+
+
+def row(resource: Resource, body: bytes, now: float, include_object: str = "Metadata") -> bytes:
+    """The row of one object."""
+    printer = PRINTERS.get(resource, DEFAULT)
+    view = _decoder(printer.view).decode(body)
+    meta = _metadata_decoder.decode(view.metadata)
+    if include_object == "Object":
+        shown = body
+    else:
+        shown = b"null" if include_object == "None" else of_metadata(view.metadata)
+    return _row(printer, view, meta, now, shown)
+
+
+def _revision_of(body: bytes) -> str:
+    return _metadata_decoder.decode(_decoder(DEFAULT.view).decode(body).metadata).resource_version
 
 
 def _row(printer: Printer, view: Any, meta: Metadata, now: float, shown: bytes) -> bytes:
