@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping
 from typing import Protocol
 
-from everynode.base.clock import Clock, SteadyClock
+from everynode.base.clock import Clock
 from everynode.client.client import Client
 from everynode.controllers.daemonset.shell import DaemonSetController
 from everynode.controllers.disruption.shell import DisruptionController
@@ -77,8 +77,7 @@ class ControlPlane:
     def _daemon_sets(self) -> DaemonSetController:
         client = self._account("daemon-set-controller")
         events = self._recorder(client, "daemonset-controller")
-        # It waits and writes no time down; a clock that is set must not make a pod available too early or too late.
-        return DaemonSetController(client, self._informers, events, SteadyClock(self._clock))
+        return DaemonSetController(client, self._informers, events, self._clock)
 
     def _scheduler(self) -> Scheduler:
         client = self._client("system:kube-scheduler", "kube-scheduler")

@@ -15,15 +15,15 @@ from everynode.controllers.daemonset.template import PodMould
 
 class Books:
     """One DaemonSet, from the moment its view appears until it is gone. `planned` counts the nodes that planning looked at;
-    `over_quota` tells that the last creations were refused by one; `barred_until` is the loop time before which nothing is
-    planned, since the namespace is being ended and takes no pods."""
+    `refusals` are what the API said against the last creations and deletions; `barred_until` is the loop time before which
+    nothing is planned, since the namespace is being ended and takes no pods."""
 
     def __init__(self, ledger: Ledger, history: History) -> None:
         self.ledger = ledger
         self.history = history
         self.mould: PodMould | None = None
         self.planned = 0
-        self.over_quota = False
+        self.refusals: tuple[str, ...] = ()
         self.barred_until = -inf
         self._timer: asyncio.TimerHandle | None = None
 

@@ -129,6 +129,10 @@ class Ledger:
             meta = before.metadata
             self.wrote(before.target, Awaited(meta.namespace, meta.name, meta.uid, changed_from=meta.resource_version))
 
+    def pods_for(self, node: str) -> tuple[Pod, ...]:
+        """Our pods that are for this node."""
+        return self._by_node.get(node, ())
+
     def node_changed(self, name: str) -> None:
         self._stale[name] = None
 

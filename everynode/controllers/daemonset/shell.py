@@ -26,7 +26,7 @@ from everynode.api.core_v1 import ObjectReference
 from everynode.api.scheme import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS, RESOURCE_QUOTAS
 from everynode.api.status import ApiError
 from everynode.api.views import Identity, View
-from everynode.base.clock import Clock
+from everynode.base.clock import Clock, SteadyClock
 from everynode.client.client import Client
 from everynode.controllers.daemonset.books import Books
 from everynode.controllers.daemonset.claim import claim
@@ -35,6 +35,7 @@ from everynode.controllers.daemonset.ledger import Awaited, Ledger
 from everynode.controllers.daemonset.observe import KIND, ControllerRevision, DaemonSet, Node, Pod, places_like
 from everynode.controllers.daemonset.placement import Cause
 from everynode.controllers.daemonset.plan import Creation, Deletion, Plan, make_plan
+from everynode.controllers.daemonset.reporter import Reporter
 from everynode.controllers.daemonset.room import Quota, makes_room, over_quota
 from everynode.controllers.daemonset.status import status_of, status_patch
 from everynode.controllers.daemonset.template import PodMould, rules_of
@@ -69,7 +70,8 @@ class DaemonSetController:
     def __init__(self, client: Client, informers: InformerSet, recorder: Recorder, clock: Clock) -> None:
         self._client = client
         self._recorder = recorder
-        self._clock = clock
+        # It waits, and writes no time down: a clock that is set must not make a pod available too early or too late.
+        self._clock = SteadyClock(clock)
         self._daemon_sets = informers.informer(DAEMON_SETS, DaemonSet)
         self._pods = informers.informer(PODS, Pod)
         self._nodes = informers.informer(NODES, Node)
@@ -81,6 +83,7 @@ class DaemonSetController:
         self._runner = Runner(COMPONENT, self._queue, self._sync, workers=WORKERS)
         self._books: dict[str, Books] = {}
         self._by_uid: dict[str, Books] = {}
+        self._reporter = Reporter(client, self._books, self._tell, clock)
         self.syncs = 0
 
     @property
@@ -98,7 +101,9 @@ class DaemonSetController:
         self._daemon_sets.on_change(self._daemon_set_changed)
         self._quotas.on_change(self._quota_changed)
         try:
-            await self._runner.run()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._reporter.run())
+                group.create_task(self._runner.run())
         finally:
             for books in self._books.values():
                 books.close()
@@ -176,7 +181,7 @@ class DaemonSetController:
         assert quota is not None
         if makes_room(old, new):
             for books in self._books.values():
-                if books.over_quota and books.ledger.ds.metadata.namespace == quota.metadata.namespace:
+                if over_quota(books.refusals) and books.ledger.ds.metadata.namespace == quota.metadata.namespace:
                     self._queue.add_after(books.key, NEXT_TRY)
 
     # One sync
@@ -216,12 +221,13 @@ class DaemonSetController:
         plan = Plan() if self._is_barred(books) else make_plan(ledger.tally, ledger.strategy)
         books.planned += plan.examined
         errors = await self._carry_out(books, plan)
-        books.over_quota = over_quota(str(error) for error in errors)
+        books.refusals = tuple(str(error) for error in errors)
         if not errors:
             await books.history.clean_up(ledger)
         # Moments that have come since the plan are left to the timer: what they ask for must be planned, not just judged.
         await self._refresh(ledger)
         await self._write_status(books, ds)
+        self._reporter.synced(key)
         self._arm(books)
         if errors:
             raise errors[0]

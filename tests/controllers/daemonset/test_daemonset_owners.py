@@ -225,7 +225,8 @@ async def test_a_pod_that_a_finalizer_holds_blocks_its_node_and_nothing_is_writt
     await here.roll("app:2")
     (held,) = await here.on("n00")
     await here.end(held)
-    await here.settle(5)
+    # Until it has been said that the pod is still there after its grace.
+    await here.settle(60)
     here.wire.requests.clear()
     await here.settle(600)
     assert here.wire.requests == []

@@ -81,9 +81,11 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """What holds or slows the rollout, on which nodes and pods, since when, what proves it, and what mends it."""
+    """What holds or slows the rollout, on which nodes and pods, since when, what proves it, and what mends it. Its `identity`
+    stays while nodes come and go."""
 
     kind: Kind
+    identity: str
     blocks: bool
     nodes: tuple[str, ...]
     pods: tuple[str, ...]
@@ -109,6 +111,7 @@ def _merge(group: list[Finding]) -> Cause:
     nodes = tuple(dict.fromkeys(one.node for one in group if one.node))
     return Cause(
         kind=first.kind,
+        identity=f"{first.kind.value} {first.key}".rstrip(),
         blocks=first.holds,
         nodes=nodes,
         pods=tuple(dict.fromkeys(one.pod for one in group if one.pod)),

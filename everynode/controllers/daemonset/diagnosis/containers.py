@@ -68,7 +68,7 @@ def _trouble(pod: Pod, status: ContainerStatus, events: list[Event], role: str) 
         what = f'image "{image}" of {role} {name} is not the name of an image'
         return Finding(Kind.IMAGE_NAME_INVALID, what, pod=pod.key, key=image, proof=message, since=_since(pod))
     if reason in _PULLING:
-        what = f'image "{image}" of {role} {name} cannot be pulled ({reason})'
+        what = f'image "{image}" of {role} {name} cannot be pulled'
         proof = _newest(events, "Failed", "Failed to pull image") or message
         return Finding(Kind.IMAGE_NOT_PULLED, what, pod=pod.key, key=image, proof=proof, since=_since(pod))
     if reason in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError"):

@@ -203,9 +203,9 @@ class Facts(msgspec.Struct, frozen=True):
     """All that a diagnosis rests on; whoever gathers it says in `unread` what could not be had, by resource, with the reason.
 
     `pods` are the DaemonSet's own, at least those on nodes that are not as they should be; `others` whatever else stands on
-    those nodes. Both may be a sample of a large fleet: causes are told of what was read. `tally` is of the whole fleet.
-    `closely` is how many nodes of a kind are looked at; `started` is when the first pod of the newest template was made, `changed_at` when the spec was last changed (Unix seconds,
-    None: unknown).
+    those nodes. Both may be a sample of a large fleet: causes are told of what was read, and of each kind of node `closely` are
+    looked at. `tally` is of the whole fleet. `started` is when the first pod of the newest template was made, `changed_at`
+    when the spec was last changed (Unix seconds, None: unknown).
     """
 
     ds: DaemonSet

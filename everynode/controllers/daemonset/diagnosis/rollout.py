@@ -81,6 +81,12 @@ def diagnose(facts: Facts, now: float) -> Diagnosis:
     return Diagnosis(phase, progress, tuple(causes))
 
 
+def under_way(facts: Facts) -> Diagnosis:
+    """The answer at a glance, without a look at any node: a rollout that is not done goes on."""
+    phase = _phase(facts, moving=not _is_finished(facts), refused=False)
+    return Diagnosis(phase, _progress(facts, now=facts.started or 0.0))
+
+
 def _examine(facts: Facts, now: float) -> tuple[list[Finding], bool]:
     """A finding for each node whose pod has a cause, and whether there is a node that gets on without anybody's help."""
     targets = {pod.metadata.uid: pinned_node(pod.spec) or "" for pod in facts.pods if not pod.spec.node_name}
@@ -118,18 +124,22 @@ def _decisive(facts: Facts, pods: Sequence[Pod]) -> Pod | None:
 
 
 def _phase(facts: Facts, moving: bool, refused: bool) -> Phase:
-    tally = facts.tally
     if refused:
         return Phase.BLOCKED
-    unfinished = sum(tally.states) - sum(tally.states[state] for state in _AT_REST)
     if moving or facts.ds.status.observed_generation < facts.ds.metadata.generation:
         return Phase.PROGRESSING
-    if not unfinished:
+    if _is_finished(facts):
         return Phase.DONE
     budget, in_use = _budget_of(facts)
     if _waiting(facts) and facts.strategy.rolling and in_use < budget:
         return Phase.PROGRESSING
     return Phase.BLOCKED
+
+
+def _is_finished(facts: Facts) -> bool:
+    """Whether every node is as it should be."""
+    tally = facts.tally
+    return sum(tally.states) == sum(tally.states[state] for state in _AT_REST) and not tally.doomed
 
 
 def _waiting(facts: Facts) -> int:
