@@ -47,6 +47,8 @@ FORGET_TOGETHER = 64
 # system, and at most this many with a commit (about half a millisecond; as many as the rows that go with a small one can free).
 FREE_PAGES_KEPT = 2048
 FREE_PAGES_RETURNED = 64
+# And with a commit that deletes nothing, so that a file that was much larger gives its room back within some thousand of them.
+FREE_PAGES_BESIDE = 8
 
 # Bytes that a disk which was full must have before writes are taken again: more than a batch of ordinary objects takes,
 # so that the first burst does not fill it once more.
@@ -166,8 +168,9 @@ class SQLiteJournal:
     def _upkeep(self, rows: int) -> int | None:
         """Deletes up to `rows` useless rows, tells how many, and gives back some free pages; part of the open transaction.
 
-        None, and nothing is done, while few events have left the history since the last time."""
+        None, and nothing is deleted, while few events have left the history since the last time."""
         if len(self._useless) < FORGET_TOGETHER and self.floor - self._floor_written < FORGET_TOGETHER:
+            self._give_back(FREE_PAGES_BESIDE)
             return None
         if self.floor != self._floor_written:
             self._database.execute(
@@ -176,11 +179,14 @@ class SQLiteJournal:
         rows = min(rows, len(self._useless))
         useless = ((revision,) for revision in islice(self._useless, rows))
         self._database.executemany("DELETE FROM record WHERE revision = ?", useless)
+        self._give_back(FREE_PAGES_RETURNED)
+        return rows
+
+    def _give_back(self, pages: int) -> None:
         free: int = self._database.execute("PRAGMA freelist_count").fetchone()[0]
         if free > FREE_PAGES_KEPT:
-            for _ in range(FREE_PAGES_RETURNED):  # one page a call: Python's driver takes only the pragma's first step
+            for _ in range(pages):  # one page a call: Python's driver takes only the pragma's first step
                 self._database.execute("PRAGMA incremental_vacuum(1)")
-        return rows
 
 
 def _row(event: Event) -> tuple[int, str, bytes | None, int, int]:
