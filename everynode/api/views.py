@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -45,9 +45,12 @@ class Identity(View):
         self.uid, self.resource_version = intern(self.uid), intern(self.resource_version)
 
 
-@functools.lru_cache(maxsize=SHARED)
-def _part(part: Any) -> Any:
-    return part
+class _Shared(Protocol):
+    def __call__(self, part: T, /) -> T: ...
+
+
+# The one that stands for all parts equal to this one, which is hashable: a tuple of frozen structs, a text.
+shared = cast(_Shared, functools.lru_cache(maxsize=SHARED)(lambda part: part))
 
 
 @functools.lru_cache(maxsize=SHARED)
@@ -55,11 +58,6 @@ def _dict(items: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     return dict(items)
 
 
-def shared(part: T) -> T:
-    """The one that stands for all parts equal to this one, which is hashable: a tuple of frozen structs, a text."""
-    return cast(T, _part(part))
-
-
 def shared_dict(part: dict[str, T]) -> dict[str, T]:
-    """The same of a dict with the same values in the same order; nobody may change it."""
+    """The one dict that stands for all with the same values in the same order; nobody may change it."""
     return cast(dict[str, T], _dict(tuple(part.items())))

@@ -1,9 +1,16 @@
-"""Python's garbage collector, tuned for a process that keeps very much and makes few cycles.
+"""Python's garbage collector, set for a process that keeps very much, of which the collector need not know.
 
-Whatever is dropped is freed by its reference count; the collector is there for cycles alone (an exception and its frame), and
-by default it looks at all that lives again and again, so that its work grows with the fleet. Here what outlives a full
-collection is *settled* and not looked at again: a collection costs what came since the last one. So that a cycle among
-what has settled is not kept for ever, all is looked through once more each time as much has settled anew.
+Whatever is dropped is freed by its reference count; the collector is there for cycles alone (an exception and its frame, a
+connection), of which a rollout over thousands of nodes leaves a dozen. What is kept for each node and pod is views, records,
+texts and bytes: structs that cannot be part of a cycle and are not tracked, and containers that hold nothing else, which the
+collector itself lets go of; a test counts them. What is left are a few large containers (the store's ordered keys), and a look
+at all that is tracked still costs what they hold.
+
+So a full collection that took long is followed by *settling*: what it left is not looked at again, and the next one begins with
+nothing. A pause is thereby bounded by what has come since, however much there is. Nothing that has settled is ever looked
+through once more: that would be the one long pause. If one of the cycles that lived at that moment, those of requests and
+connections, is dropped later, it stays; but there is no next time until as much has come anew, so in a process that does not
+grow none are added.
 
 A setting of the whole process, so it is the command that chooses it, not a cluster that may run among others.
 """
@@ -11,38 +18,31 @@ A setting of the whole process, so it is the command that chooses it, not a clus
 from __future__ import annotations
 
 import gc
+import time
 from typing import Literal
 
 # Containers made, less those freed, before the youngest are looked at: most requests come and go within it.
-YOUNG = 10_000
-# Looks at the youngest before those that stayed are looked at, and looks at these before a full one: 300,000 containers,
-# some 20 ms if all of them stayed.
-MIDDLE, FULL = 10, 3
-# Settled containers up to which nobody looks through them again: a process with few nodes has as many.
-FEW = 200_000
+YOUNG = 20_000
+# Looks at the youngest before those that stayed are looked at, and looks at these before a full one: so few that nothing stays
+# unsettled which would take long.
+MIDDLE, FULL = 3, 3
+# Seconds. A full collection that took longer would be too long with as much again.
+LONG = 0.015
 
 
 class _Settling:
-    """Told of every collection: what a full one leaves settles, until as much has settled anew as there was."""
+    """Told of every collection: what a long one leaves settles."""
 
     def __init__(self) -> None:
-        self._settled = 0
-        self._enough = FEW
-        self._thawed = False
+        self._began = 0.0
 
     def __call__(self, phase: Literal["start", "stop"], info: dict[str, int]) -> None:
-        if phase != "stop" or info["generation"] != 2:
+        if info["generation"] != 2:
             return
-        left = len(gc.get_objects(generation=2))
-        gc.freeze()
-        if self._thawed:
-            self._settled, self._enough = left, max(FEW, 2 * left)
-        else:
-            self._settled += left
-        self._thawed = self._settled > self._enough
-        if self._thawed:
-            # The next full collection looks at everything.
-            gc.unfreeze()
+        if phase == "start":
+            self._began = time.perf_counter()
+        elif time.perf_counter() - self._began > LONG:
+            gc.freeze()
 
 
 def tune() -> None:

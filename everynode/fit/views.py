@@ -37,16 +37,16 @@ class Toleration(Part, frozen=True):
 class NodeSelectorRequirement(View):
     key: str = ""
     operator: str = ""
-    values: list[str] = []
+    values: tuple[str, ...] = ()
 
 
 class NodeSelectorTerm(View):
-    match_expressions: list[NodeSelectorRequirement] = []
-    match_fields: list[NodeSelectorRequirement] = []
+    match_expressions: tuple[NodeSelectorRequirement, ...] = ()
+    match_fields: tuple[NodeSelectorRequirement, ...] = ()
 
 
 class NodeSelector(View):
-    node_selector_terms: list[NodeSelectorTerm] = []
+    node_selector_terms: tuple[NodeSelectorTerm, ...] = ()
 
 
 class NodeAffinity(View):
@@ -71,7 +71,7 @@ class Resources(View):
 
 class Container(View):
     resources: Resources = msgspec.field(default_factory=Resources)
-    ports: list[ContainerPort] = []
+    ports: tuple[ContainerPort, ...] = ()
     restart_policy: str | None = None
 
 
@@ -81,9 +81,9 @@ class PodSpec(View):
     node_name: str = ""
     node_selector: dict[str, str] = {}
     affinity: Affinity | None = None
-    tolerations: list[Toleration] = []
-    containers: list[Container] = []
-    init_containers: list[Container] = []
+    tolerations: tuple[Toleration, ...] = ()
+    containers: tuple[Container, ...] = ()
+    init_containers: tuple[Container, ...] = ()
     overhead: dict[str, Quantity] = {}
     resources: Resources | None = None
     host_network: bool = False

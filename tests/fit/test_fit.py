@@ -264,15 +264,15 @@ def test_the_filters_speak_in_the_schedulers_order_and_the_first_alone() -> None
     assert told() == ["node(s) didn't match the requested node name"]
     spec.node_name = ""
     assert told() == ["node(s) were unschedulable"]
-    spec.tolerations.append(Toleration("node.kubernetes.io/unschedulable", "Exists", "", "NoSchedule"))
+    spec.tolerations += (Toleration("node.kubernetes.io/unschedulable", "Exists", "", "NoSchedule"),)
     assert told() == ["node(s) had untolerated taint(s)"]
-    spec.tolerations.append(Toleration("a", "Exists"))
+    spec.tolerations += (Toleration("a", "Exists"),)
     assert told() == ["node(s) didn't match Pod's node affinity/selector"]
     spec.node_selector.clear()
     assert told() == ["node(s) didn't have free ports for the requested pod ports"]
-    spec.containers[0].ports.clear()
+    spec.containers[0].ports = ()
     assert told() == ["Too many pods", "Insufficient cpu"]
-    hostile.status.allocatable.update(cpu="2", pods="2")
+    hostile.status.allocatable = {"cpu": "2", "pods": "2"}
     room.resize(hostile)
     assert filter_node(Demand.of(spec), hostile, room) == ()
 

@@ -12,6 +12,7 @@ with a name, kind or namespace that it does not have.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from typing import NamedTuple
 import msgspec
 
 from everynode.api.scheme import Resource
-from everynode.api.views import Identity, Part, View, shared
+from everynode.api.views import SHARED, Identity, Part, View, shared
 from everynode.reconcile.bunches import Bunches
 
 FOREGROUND = "foregroundDeletion"
@@ -36,10 +37,14 @@ class OwnerReference(Part, frozen=True):
     uid: str = ""
     block_owner_deletion: bool | None = None
 
-    def __post_init__(self) -> None:
-        # The owner's own texts; that of a lease is like no other, and so cannot be shared as a whole.
+
+@functools.lru_cache(maxsize=SHARED)
+def _shared(references: tuple[OwnerReference, ...]) -> tuple[OwnerReference, ...]:
+    """One for all that are equal. Of those that have none like them, a lease's, the owner's own texts are used."""
+    for reference in references:
         for field in ("api_version", "kind", "name", "uid"):
-            msgspec.structs.force_setattr(self, field, sys.intern(getattr(self, field)))
+            msgspec.structs.force_setattr(reference, field, sys.intern(getattr(reference, field)))
+    return references
 
 
 class Meta(Identity):
@@ -49,7 +54,7 @@ class Meta(Identity):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.finalizers, self.owner_references = shared(self.finalizers), shared(self.owner_references)
+        self.finalizers, self.owner_references = shared(self.finalizers), _shared(self.owner_references)
 
 
 class Thing(View):
