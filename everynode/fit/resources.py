@@ -95,7 +95,8 @@ class Room(msgspec.Struct, gc=False, eq=False):
         self.add_requests(requests_of(spec))
         ports = host_ports_of(spec)
         if ports:
-            self.ports = self.ports.copy() if self.ports is _NO_PORTS else self.ports
+            if self.ports is _NO_PORTS:
+                self.ports = HostPorts()
             self.ports.take(ports)
 
     def add_requests(self, requests: Mapping[str, int]) -> None:

@@ -8,10 +8,10 @@ reported Ready keeps the taint `not-ready` with which the API server let it in.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
-from everynode.api.views import shared
 from everynode.controllers.nodelifecycle.observe import NO_EXECUTE, NO_SCHEDULE, READY, Node, Taint
 from everynode.controllers.nodelifecycle.zones import Eviction, Standing
 
@@ -55,7 +55,11 @@ def is_evicting(node: Node) -> bool:
 def standing_of(node: Node) -> Standing:
     """What the node is to its zone."""
     waits = node.ready in ("False", "Unknown") and not is_evicting(node)
-    return shared(Standing(node.metadata.zone, not node.metadata.excluded, node.ready == "True", waits))
+    return _standing(node.metadata.zone, not node.metadata.excluded, node.ready == "True", waits)
+
+
+# Most nodes are the same to their zone, and share what they are.
+_standing = functools.lru_cache(maxsize=1024)(Standing)
 
 
 def silence_of(node: Node, now: str) -> Sequence[dict[str, Any]] | None:
