@@ -257,7 +257,7 @@ class SimulatedFleet:
             if error.reason != "AlreadyExists":
                 raise
             # Of a Node of this name that is gone: its Lease is about to go as well, or is taken over.
-            await self._client.update(LEASES, node.name, lease, LEASE_NAMESPACE)
+            await self._client.patch(LEASES, node.name, lease, LEASE_NAMESPACE)
 
     async def _renew_leases(self) -> None:
         """Renews every lease at once, then each in its turn."""

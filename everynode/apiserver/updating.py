@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
-from everynode.api import schema, status
+from everynode.api import fielderror, schema, status
 from everynode.apiserver import applying, body, media, part_patch, stored
 from everynode.apiserver.call import Call
 from everynode.apiserver.creating import create_object
+from everynode.apiserver.strategies import strategy_of
 from everynode.apiserver.writing import (
     ATTEMPTS,
     Writer,
@@ -33,6 +34,9 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 PATCHES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 
+# What a resourceVersion says that names no version.
+_ANY_VERSION = ("", "0")
+
 Patch = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -44,13 +48,16 @@ async def update(writer: Writer, call: Call) -> Response:
     named = new.metadata.resource_version
     for _ in range(ATTEMPTS):
         entry = await writer.current(call)
+        if named in _ANY_VERSION and strategy_of(resource).names_version:
+            missing = fielderror.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+            raise status.invalid(resource, call.target.name, [missing])
         new.metadata.resource_version = named
         try:
             return await _replace(writer, call, entry, new)
         except Conflict as conflict:
             if conflict.current is None:
                 raise status.not_found(resource, call.target.name) from None
-            if named not in ("", "0"):
+            if named not in _ANY_VERSION:
                 break
     raise status.conflict(resource, call.target.name, status.OBJECT_MODIFIED)
 

@@ -43,6 +43,22 @@ async def test_a_body_that_does_not_say_what_it_is_is_what_the_url_names(api: Ca
     assert (changed["kind"], changed["apiVersion"]) == ("ConfigMap", "v1")
 
 
+@pytest.mark.parametrize("kind", ["coordination.k8s.io/v1 leases", "policy/v1 poddisruptionbudgets"])
+async def test_who_replaces_a_lease_or_a_budget_says_which_version_of_it(api: Caller, core: str, kind: str) -> None:
+    group, plural = kind.split()
+    path = f"{core.replace('/api/v1', f'/apis/{group}')}/{plural}"
+    given = {"metadata": {"name": "a"}, "spec": {}}
+    made = await api.create(path, given)
+    answer = await api.call("PUT", f"{path}/a", given)
+    assert answer.code == 422
+    why = "is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update"
+    assert answer.body["message"].endswith(why)
+    given["metadata"]["resourceVersion"] = made["metadata"]["resourceVersion"]
+    await api.must("PUT", f"{path}/a", given)
+    # A patch is of what stands.
+    await api.must("PATCH", f"{path}/a", {"metadata": {"labels": {"a": "b"}}}, kind=MERGE)
+
+
 async def test_a_refused_pod_is_called_by_the_name_it_was_sent_with(api: Caller, core: str) -> None:
     given = pod("")
     given["metadata"] = {"generateName": "web-"}

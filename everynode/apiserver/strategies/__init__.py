@@ -19,8 +19,16 @@ from everynode.apiserver.strategies.quota import ResourceQuotaStrategy
 from everynode.apiserver.strategies.revision import ControllerRevisionStrategy
 from everynode.apiserver.strategies.service import ServiceStrategy
 
+
+class _LeaseStrategy(Strategy):
+    """Who holds a Lease must not be decided by whoever writes last."""
+
+    names_version = True
+
+
 _PLAIN = Strategy()
 _STRATEGIES: dict[Resource, Strategy] = {
+    scheme.LEASES: _LeaseStrategy(),
     scheme.PODS: PodStrategy(),
     scheme.NODES: NodeStrategy(),
     scheme.NAMESPACES: NamespaceStrategy(),

@@ -7,6 +7,8 @@ from everynode.apiserver.strategies.plain import Strategy
 
 
 class PodDisruptionBudgetStrategy(Strategy):
+    names_version = True
+
     def prepare_create(self, new: PodDisruptionBudget) -> None:
         new.status = PodDisruptionBudgetStatus()
         new.metadata.generation = 1

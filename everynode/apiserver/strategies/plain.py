@@ -8,6 +8,9 @@ from typing import Any
 class Strategy:
     """Called with full structs. `old` is never changed; `new` is what will be stored."""
 
+    # Whether a PUT has to say which version it replaces.
+    names_version = False
+
     def prepare_create(self, new: Any) -> None:
         """Before a create is validated."""
 
