@@ -13,13 +13,13 @@ from everynode.store.contract import Store
 from everynode.wire.message import Response
 
 _NEED_CONTAINERS = {
-    "log": "logs",
-    "exec": "exec",
-    "attach": "attach",
-    "portforward": "port-forward",
-    "proxy": "proxy",
-    "ephemeralcontainers": "ephemeral containers",
-    "resize": "resize",
+    "log": "logs are",
+    "exec": "exec is",
+    "attach": "attach is",
+    "portforward": "port-forward is",
+    "proxy": "proxying is",
+    "ephemeralcontainers": "ephemeral containers are",
+    "resize": "resizing is",
 }
 _LATER = {"token": "tokens of service accounts are not served yet"}
 
@@ -45,4 +45,4 @@ async def refuse(store: Store, call: Call) -> Response:
     node = msgspec.json.decode(entry.value, type=_Pod).spec.node_name
     what = _NEED_CONTAINERS[target.subresource]
     where = f'node "{node}" is simulated and runs no containers' if node else "the pod is not on a node yet"
-    raise status.not_implemented(f'{what} is not available for pod "{target.name}": {where}')
+    raise status.not_implemented(f'{what} not available for pod "{target.name}": {where}')

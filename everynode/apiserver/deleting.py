@@ -46,8 +46,6 @@ PAGE = 500
 
 async def delete(writer: Writer, call: Call) -> Response:
     """Carries out a DELETE on one object."""
-    if call.resource is scheme.PRIORITY_CLASSES:
-        priorities.check_deletion(call.target.name)
     options = body.read_delete_options(call)
     return await delete_object(writer, call, options)
 
@@ -117,6 +115,8 @@ async def delete_object(writer: Writer, call: Call, options: DeleteOptions) -> R
     resource, target = call.resource, call.target
     if resource is scheme.NAMESPACES and target.name in IMMORTAL_NAMESPACES:
         raise status.forbidden(resource, target.name, "this namespace may not be deleted")
+    if resource is scheme.PRIORITY_CLASSES:
+        priorities.check_deletion(target.name)
     holds = _holds_wanted(options)
     if resource.prefix == scheme.EVENTS.prefix:
         # Events are not collected: nobody would ever take such a finalizer away.

@@ -24,7 +24,9 @@ async def test_the_classes_of_the_system_stay(api: Caller) -> None:
         REFUSED.format("system-node-critical") + "this is a system priority class and cannot be deleted",
     )
     await api.create(CLASSES, priority_class("mine", 1))
-    assert (await api.call("DELETE", f"{CLASSES}/mine")).code == 200
+    assert (await api.call("DELETE", CLASSES)).code == 403
+    left = await api.must("GET", CLASSES)
+    assert [one["metadata"]["name"] for one in left["items"]] == ["system-node-critical"]
 
 
 @pytest.mark.parametrize(
