@@ -22,10 +22,10 @@ import time
 from typing import Literal
 
 # Containers made, less those freed, before the youngest are looked at: most requests come and go within it.
-YOUNG = 20_000
+YOUNG = 12_000
 # Looks at the youngest before those that stayed are looked at, and looks at these before a full one: so few that what has come
 # between two full ones does not take long.
-MIDDLE, FULL = 2, 1
+MIDDLE, FULL = 1, 1
 # Seconds. A full collection that took longer would be too long with as much again.
 LONG = 0.015
 
