@@ -7,10 +7,12 @@ somebody asks. Names and labels are kube-apiserver's where it has the same.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from everynode.api import scheme
+from everynode.base.samples import Samples
 from everynode.store.contract import Store
 from everynode.wire.message import Response
 
@@ -19,22 +21,23 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Answered = Counter[tuple[str, str, int]]
 
 
-def serve(answered: Answered, store: Store) -> Response:
-    """The metrics of this moment."""
+def serve(answered: Answered, store: Store, others: Sequence[Samples] = ()) -> Response:
+    """The metrics of this moment, the server's own and those of other parts of this process."""
     # Loaded when first asked for: it would cost every start 20 ms.
     from prometheus_client import CollectorRegistry, generate_latest
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(answered, store))
+    registry.register(_Collector(answered, store, others))
     return Response(200, {"content-type": CONTENT_TYPE}, generate_latest(registry))
 
 
 class _Collector:
     """Gives the counters as prometheus-client's metric families."""
 
-    def __init__(self, answered: Answered, store: Store) -> None:
+    def __init__(self, answered: Answered, store: Store, others: Sequence[Samples]) -> None:
         self._answered = answered
         self._store = store
+        self._others = others
 
     def collect(self) -> Iterator[Any]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -53,3 +56,12 @@ class _Collector:
         revision = GaugeMetricFamily("everynode_store_revision", "The newest readable revision.")
         revision.add_metric([], self._store.revision)
         yield revision
+
+        families: dict[str, Any] = {}
+        for one in chain.from_iterable(samples() for samples in self._others):
+            family = families.get(one.metric)
+            if family is None:
+                shape = CounterMetricFamily if one.metric.endswith("_total") else GaugeMetricFamily
+                family = families[one.metric] = shape(one.metric, one.about, labels=list(one.labels))
+            family.add_metric(list(one.labels.values()), one.value)
+        yield from families.values()

@@ -42,6 +42,7 @@ from everynode.apiserver.watching import Watcher
 from everynode.apiserver.writing import Writer
 from everynode.base.clock import Clock, SteadyClock
 from everynode.base.ids import Ids
+from everynode.base.samples import Samples
 from everynode.store.contract import Store, StoreFailed, StoreFull
 from everynode.wire.message import Request, Response
 
@@ -67,6 +68,8 @@ class ApiServer:
         self._expiry = EventExpiry(store, SteadyClock(clock))
         # Requests answered, by verb, resource and code: what benches and metrics read.
         self.answered: Counter[tuple[str, str, int]] = Counter()
+        # What other parts of this process add to the metrics.
+        self.samples: list[Samples] = []
         self._verbs: dict[str, Callable[[Call], Awaitable[Response]]] = {
             "get": self._reader.get,
             "list": self._reader.list,
@@ -149,7 +152,7 @@ class ApiServer:
         if path == "/version":
             return media.document(200, version())
         if path == "/metrics":
-            return metrics.serve(self.answered, self._store)
+            return metrics.serve(self.answered, self._store, self.samples)
         found = health.serve(request, user, self._store) or discovery.serve(request) or openapi.serve(request)
         if found is None:
             raise status.no_such_path()

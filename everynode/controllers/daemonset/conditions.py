@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from everynode.api.apps_v1 import DaemonSetCondition
-from everynode.controllers.daemonset.diagnosis.causes import Cause
+from everynode.controllers.daemonset.diagnosis.causes import Cause, Kind
 from everynode.controllers.daemonset.diagnosis.rollout import Diagnosis, Phase
 from everynode.values.timestamps import human_duration, seconds_text
 
@@ -49,7 +49,9 @@ def conditions_of(
     """Our conditions of now, or None if nothing is new beside `before`; a transition is a change of the status alone."""
     blocking = [cause for cause in diagnosis.causes if cause.blocks]
     known = {one.type: one for one in before}
-    wanted = [_available(is_available), _progressing(diagnosis.phase, blocking), _degraded(blocking)]
+    # Whoever chose OnDelete waits because they want to.
+    faults = [cause for cause in blocking if cause.kind is not Kind.ON_DELETE]
+    wanted = [_available(is_available), _progressing(diagnosis.phase, blocking), _degraded(faults)]
     stamp = seconds_text(now)
     for one in wanted:
         old = known.get(one.type)

@@ -22,6 +22,7 @@ from everynode.base.clock import Clock
 from everynode.client.client import Client
 from everynode.controllers.daemonset.books import Books
 from everynode.controllers.daemonset.conditions import Report, conditions_of, news, report_of
+from everynode.controllers.daemonset.diagnosis.causes import Kind
 from everynode.controllers.daemonset.diagnosis.facts import Event, Facts, Involved, Node, Pod
 from everynode.controllers.daemonset.diagnosis.rollout import Diagnosis, Phase, diagnose, under_way
 from everynode.controllers.daemonset.ledger import Ledger
@@ -52,7 +53,7 @@ class _Conditions(View):
 class _Subject:
     """What the reporter remembers of one DaemonSet (one uid)."""
 
-    __slots__ = ("conditions", "numbers", "report", "still_since", "uid")
+    __slots__ = ("_blocking", "_counted_at", "blocked", "conditions", "numbers", "report", "still_since", "uid")
 
     def __init__(self, uid: str) -> None:
         self.uid = uid
@@ -60,6 +61,16 @@ class _Subject:
         self.report: Report | None = None
         self.numbers: tuple[object, ...] = ()
         self.still_since = 0.0
+        self.blocked: dict[Kind, float] = {}
+        self._blocking: Sequence[Kind] = ()
+        self._counted_at = 0.0
+
+    def count_blocked(self, kinds: Sequence[Kind]) -> None:
+        """What blocked at the last look has blocked until now."""
+        now = asyncio.get_running_loop().time()
+        for kind in dict.fromkeys(self._blocking):
+            self.blocked[kind] = self.blocked.get(kind, 0.0) + now - self._counted_at
+        self._blocking, self._counted_at = kinds, now
 
 
 class Reporter:
@@ -79,6 +90,11 @@ class Reporter:
         """Something may have changed."""
         self._queue.add_after(key, LOOK)
 
+    def blocked(self, key: str) -> Mapping[Kind, float]:
+        """For how many seconds each kind of cause has blocked this DaemonSet's rollouts, as far as this process has seen."""
+        subject = self._subjects.get(key)
+        return subject.blocked if subject is not None else {}
+
     async def _look(self, key: str) -> None:
         books = self._books.get(key)
         if books is None:
@@ -96,6 +112,7 @@ class Reporter:
         for one in news(subject.report, report, diagnosis, now):
             self._tell(ds, one.type, one.reason, one.message)
         subject.report = report
+        subject.count_blocked([cause.kind for cause in diagnosis.causes if cause.blocks])
         await self._write(books, subject, diagnosis, now)
         match diagnosis.phase:
             case Phase.PROGRESSING:

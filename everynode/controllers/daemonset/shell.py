@@ -20,18 +20,20 @@ runs; the last state is always written. `examined` counts the nodes that were lo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 
 from everynode.api.core_v1 import ObjectReference
 from everynode.api.scheme import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS, RESOURCE_QUOTAS
 from everynode.api.status import ApiError
 from everynode.api.views import Identity, View
 from everynode.base.clock import Clock, SteadyClock
+from everynode.base.samples import Sample
 from everynode.client.client import Client
 from everynode.controllers.daemonset.books import Books
 from everynode.controllers.daemonset.claim import claim
 from everynode.controllers.daemonset.history import History
 from everynode.controllers.daemonset.ledger import Awaited, Ledger
+from everynode.controllers.daemonset.measures import samples_of
 from everynode.controllers.daemonset.observe import KIND, ControllerRevision, DaemonSet, Node, Pod, places_like
 from everynode.controllers.daemonset.placement import Cause
 from everynode.controllers.daemonset.plan import Creation, Deletion, Plan, make_plan
@@ -91,6 +93,13 @@ class DaemonSetController:
         """How many nodes have been looked at, judging and planning, for the DaemonSets there are."""
         return sum(books.ledger.examined + books.planned for books in self._books.values())
 
+    def samples(self) -> Iterator[Sample]:
+        """How each DaemonSet's rollout goes, in numbers."""
+        for key, books in self._books.items():
+            yield from samples_of(
+                books.ledger.ds, books.ledger.tally, books.ledger.strategy, self._reporter.blocked(key)
+            )
+
     async def run(self) -> None:
         informers = (self._daemon_sets, self._pods, self._nodes, self._revisions)
         for informer in informers:
@@ -114,6 +123,7 @@ class DaemonSetController:
         if new is None:
             if old is not None and (gone := self._books.pop(old.key, None)):
                 gone.close()
+                self._reporter.synced(old.key)
                 gone.ledger.epoch += 1  # for a sync that is under way
                 self._by_uid.pop(old.metadata.uid, None)
             return
