@@ -27,8 +27,8 @@ WARNING_CUT_CHARACTERS = 256
 
 
 # Bytes. What is long leaves in portions of about this size, and others get their turn on the loop between two: a reader holds
-# one of them, not all that waits for it, and rendering and encrypting one takes some 3 ms. Smaller ones do not make others
-# wait less, since their turns are as long, and a list of 100,000 pods (290 MB) would take more turns than seconds are there.
+# one or two of them, not all that waits for it, and rendering and encrypting one takes some 3 ms. Smaller ones would make lists
+# slower and others no quicker: a turn of a rollout takes as long as several portions, and a list as many turns as it has.
 PORTION_BYTES = 1024 * 1024
 
 

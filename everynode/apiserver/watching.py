@@ -137,7 +137,7 @@ class Watcher:
                     continue
                 for portion in media.portions(map(lines.change, events)):
                     yield portion
-                    if len(portion) > media.PORTION_BYTES:
+                    if len(portion) >= media.PORTION_BYTES:
                         await asyncio.sleep(0)
                 told = events[-1].revision
         except (WatcherTooSlow, StoreFailed):
