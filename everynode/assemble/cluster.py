@@ -146,7 +146,8 @@ class Cluster:
     def _start_controllers(self, ca: str) -> None:
         plane = ControlPlane(self._component, self._recorder, self.clock, self._dice, ca)
         self.daemon_sets = plane.daemon_sets
-        self.api.samples.append(plane.daemon_sets.samples)
+        assert self._api is not None
+        self._api.samples.append(plane.daemon_sets.samples)
         for name, part in plane.parts.items():
             self._tasks.start(name, part.run())
 
