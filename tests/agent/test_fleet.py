@@ -298,6 +298,28 @@ async def test_changed_rules_reach_pods_that_run(world: World) -> None:
         await eventually(lambda: is_ready(world, "web"))
 
 
+async def test_a_machine_whose_node_is_gone_tells_of_nothing(world: World) -> None:
+    """The pods there run on, as on a real machine; but nobody could tell whose events these were."""
+    book = RuleBook()
+    async with world.fleet(2, book) as fleet:
+        await asyncio.wait_for(fleet.ready.wait(), DEADLINE)
+        await world.pod("stays", node="node-00000")
+        await world.pod("forsaken", node="node-00001")
+        for name in ("stays", "forsaken"):
+            await eventually(lambda name=name: is_ready(world, name))
+            await eventually(lambda name=name: _is_told(world, name, "Started"))
+        await world.client.delete(NODES, "node-00001")
+        await eventually(lambda: _registered(world, 1))
+        book.current = rules.of({"rules": [{"crashLoopBackOff": True, "exitAfterSeconds": 0}]})
+        book.changed()
+        await eventually(lambda: _is_told(world, "stays", "BackOff"))
+        assert not await _is_told(world, "forsaken", "BackOff")
+
+
+async def _is_told(world: World, pod: str, reason: str) -> bool:
+    return (pod, reason) in {(one["involvedObject"]["name"], one["reason"]) for one in await world.items(EVENTS)}
+
+
 async def _is_not_ready(world: World, name: str) -> bool:
     return not await is_ready(world, name)
 
