@@ -250,3 +250,17 @@ def generation_of(annotations: Mapping[str, str]) -> str | None:
     """The deprecated template generation, canonical, or None when there is none (or none that is a number)."""
     text = annotations.get(GENERATION_ANNOTATION, "")
     return str(int(text)) if text.removeprefix("-").isdigit() and text.isascii() else None
+
+
+def daemon_set_terms(pod: Pod) -> tuple[str, ...]:
+    """The key of the DaemonSet that manages a pod, this one or one before it; of those that nobody manages, their namespace."""
+    owner, namespace = pod.metadata.controller, pod.metadata.namespace
+    if owner is None:
+        return (f"none in {namespace}",)
+    return (f"{namespace}/{owner.name}",) if owner.is_daemon_set else ()
+
+
+def controller_terms(one: ControllerRevision) -> tuple[str]:
+    """The uid of what manages a revision; of those that nobody manages, their namespace."""
+    owner = one.metadata.controller
+    return (owner.uid if owner else f"none in {one.metadata.namespace}",)

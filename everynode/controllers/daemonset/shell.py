@@ -20,7 +20,7 @@ runs; the last state is always written. `examined` counts the nodes that were lo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from everynode.api.core_v1 import ObjectReference
 from everynode.api.scheme import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS, RESOURCE_QUOTAS
@@ -30,11 +30,21 @@ from everynode.base.clock import Clock, SteadyClock
 from everynode.base.samples import Sample
 from everynode.client.client import Client
 from everynode.controllers.daemonset.books import Books
+from everynode.controllers.daemonset.calls import all_of, namespace_terminating
 from everynode.controllers.daemonset.claim import claim
 from everynode.controllers.daemonset.history import History
 from everynode.controllers.daemonset.ledger import Awaited, Ledger
 from everynode.controllers.daemonset.measures import samples_of
-from everynode.controllers.daemonset.observe import KIND, ControllerRevision, DaemonSet, Node, Pod, places_like
+from everynode.controllers.daemonset.observe import (
+    KIND,
+    ControllerRevision,
+    DaemonSet,
+    Node,
+    Pod,
+    controller_terms,
+    daemon_set_terms,
+    places_like,
+)
 from everynode.controllers.daemonset.placement import Cause
 from everynode.controllers.daemonset.plan import Creation, Deletion, Plan, make_plan
 from everynode.controllers.daemonset.reporter import Reporter
@@ -79,8 +89,8 @@ class DaemonSetController:
         self._nodes = informers.informer(NODES, Node)
         self._revisions = informers.informer(CONTROLLER_REVISIONS, ControllerRevision)
         self._quotas = informers.informer(RESOURCE_QUOTAS, Quota)
-        self._pods.add_index("daemon set", _daemon_set_terms)
-        self._revisions.add_index("controller", _controller_terms)
+        self._pods.add_index("daemon set", daemon_set_terms)
+        self._revisions.add_index("controller", controller_terms)
         self._queue = Queue()
         self._runner = Runner(COMPONENT, self._queue, self._sync, workers=WORKERS)
         self._books: dict[str, Books] = {}
@@ -280,7 +290,7 @@ class DaemonSetController:
         self._announce(books, plan.deletions)
         created, deleted = await asyncio.gather(
             self._create_all(books, plan.creations),
-            _all(self._delete(books, deletion) for deletion in plan.deletions),
+            all_of(self._delete(books, deletion) for deletion in plan.deletions),
         )
         return created + deleted
 
@@ -289,9 +299,9 @@ class DaemonSetController:
         done, size = 0, 1
         while done < len(creations):
             batch = creations[done : done + size]
-            errors = await _all(self._create(books, creation.node) for creation in batch)
+            errors = await all_of(self._create(books, creation.node) for creation in batch)
             if errors:
-                return [error for error in errors if not _namespace_terminating(error)]
+                return [error for error in errors if not namespace_terminating(error)]
             done, size = done + len(batch), size * 2
         return []
 
@@ -302,7 +312,7 @@ class DaemonSetController:
         try:
             made = await self._client.create(PODS, books.mould.pod_for(node), namespace, view=_Written)
         except ApiError as error:
-            if _namespace_terminating(error):
+            if namespace_terminating(error):
                 books.barred_until = asyncio.get_running_loop().time() + ENDING
                 self._queue.add_after(books.key, ENDING)
             else:
@@ -395,33 +405,3 @@ class DaemonSetController:
             resource_version=meta.resource_version,
         )
         self._recorder.event(regarding, type, reason, message)
-
-
-async def _all(calls: Iterable[Awaitable[None]]) -> list[ApiError]:
-    """Makes the calls side by side and returns what the API refused; anything else is raised."""
-    errors = []
-    for outcome in await asyncio.gather(*calls, return_exceptions=True):
-        if isinstance(outcome, ApiError):
-            errors.append(outcome)
-        elif isinstance(outcome, BaseException):
-            raise outcome
-    return errors
-
-
-def _daemon_set_terms(pod: Pod) -> tuple[str, ...]:
-    """The key of the DaemonSet that manages a pod, this one or one before it; of those that nobody manages, their namespace."""
-    owner, namespace = pod.metadata.controller, pod.metadata.namespace
-    if owner is None:
-        return (f"none in {namespace}",)
-    return (f"{namespace}/{owner.name}",) if owner.is_daemon_set else ()
-
-
-def _controller_terms(one: ControllerRevision) -> tuple[str]:
-    """The uid of what manages a revision; of those that nobody manages, their namespace."""
-    owner = one.metadata.controller
-    return (owner.uid if owner else f"none in {one.metadata.namespace}",)
-
-
-def _namespace_terminating(error: ApiError) -> bool:
-    details = error.status.details
-    return details is not None and any(cause.reason == "NamespaceTerminating" for cause in details.causes)
