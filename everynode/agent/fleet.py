@@ -28,7 +28,6 @@ from everynode.agent.node import (
     LEASE_NAMESPACE,
     MOST_NODES,
     SIMULATED,
-    STATUS_PERIOD,
     NodeView,
     Round,
     SimulatedNode,
@@ -37,6 +36,7 @@ from everynode.agent.node import (
     node_conditions,
     node_object,
     renewal_period,
+    report_period,
 )
 from everynode.agent.pod import Pod, PodView, Role, Templates, shared_conditions
 from everynode.agent.rulebook import RuleBook
@@ -234,8 +234,11 @@ class SimulatedFleet:
             if not node.view.status.described:
                 # Not the Node that this machine registered, but one that was made in its place: it is told all.
                 body = node_object(node, self._ids, self._runtime.version, now).status
+            was_ready = node.view.reports_ready
             await self._client.patch(NODES, name, _NodePatch(body), subresource="status")
-            await self._renew(node)
+            if not was_ready:
+                # It is back: its Lease may have run out long ago.
+                await self._renew(node)
 
     async def _register(self, node: SimulatedNode) -> None:
         now = self._clock.now()
@@ -260,10 +263,12 @@ class SimulatedFleet:
             await self._client.patch(LEASES, node.name, lease, LEASE_NAMESPACE)
 
     async def _renew_leases(self) -> None:
-        """Renews every lease at once, then each in its turn."""
+        """Renews each lease in its turn.
+
+        Not all at once at the start: whoever judges silence begins then too, and gives every node as long as its lease lasts.
+        """
         loop = asyncio.get_running_loop()
         turn = Round(self._count, renewal_period(self._count), loop.time())
-        await self._for_all(range(self._count))
         while True:
             await asyncio.sleep(turn.tick)
             await self._for_all(turn.due(loop.time()))
@@ -297,7 +302,7 @@ class SimulatedFleet:
     async def _report_statuses(self) -> None:
         """Has each machine report its status in its turn, changed or not."""
         loop = asyncio.get_running_loop()
-        turn = Round(self._count, STATUS_PERIOD, loop.time())
+        turn = Round(self._count, report_period(self._count), loop.time())
         while True:
             await asyncio.sleep(turn.tick)
             for index in turn.due(loop.time()):

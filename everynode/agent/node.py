@@ -52,9 +52,10 @@ ALLOCATABLE = amounts(CAPACITY)
 
 # Seconds: Kubernetes' lease duration, its renewal and its node status report.
 LEASE_DURATION, RENEWAL_PERIOD, STATUS_PERIOD = 40, 10.0, 300.0
-# Lease renewals per second of one fleet. A larger fleet renews more seldom, with a lease that lasts accordingly longer: the
-# renewals of 100,000 machines every 10 s would leave their process no time for anything else.
-MOST_RENEWALS = 500.0
+# Lease renewals, and status reports, per second of one fleet. A larger fleet renews and reports more seldom, with a lease that
+# lasts accordingly longer: the renewals of 100,000 machines every 10 s would leave their process no time for anything else
+# (docs/decisions/0007).
+MOST_RENEWALS, MOST_REPORTS = 500.0, 100.0
 
 _BLOCK = 128  # addresses that one machine's pods have
 _SERVICE_BLOCKS = range((96 << 16) // _BLOCK, (112 << 16) // _BLOCK)
@@ -290,6 +291,11 @@ class Round:
 def renewal_period(count: int) -> float:
     """Seconds between two renewals of one lease in a fleet of this size."""
     return max(RENEWAL_PERIOD, count / MOST_RENEWALS)
+
+
+def report_period(count: int) -> float:
+    """Seconds between two reports of a status that has not changed, in a fleet of this size."""
+    return max(STATUS_PERIOD, count / MOST_REPORTS)
 
 
 def lease_duration(count: int) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from everynode.api import fielderror
 from everynode.api.fielderror import FieldError
 from everynode.api.meta_v1 import Status, StatusCause, StatusDetails
 from everynode.api.scheme import Resource
@@ -94,10 +95,20 @@ def apply_conflict(message: str, causes: Sequence[StatusCause]) -> ApiError:
 
 def invalid(resource: Resource, name: str, errors: Sequence[FieldError]) -> ApiError:
     """422: every error in the message, each a cause that names its field."""
+    return _invalid(resource.group, resource.kind, resource.group_kind, name, errors)
+
+
+def unversioned(resource: Resource, name: str) -> ApiError:
+    """422 for a replacement that has to say of which version; it names the resource where others name the kind."""
+    missing = fielderror.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+    return _invalid(resource.group, resource.plural, resource.group_resource, name, [missing])
+
+
+def _invalid(group: str, kind: str, what: str, name: str, errors: Sequence[FieldError]) -> ApiError:
     causes = [StatusCause(reason=error.reason, message=error.body, field=error.field) for error in errors]
     listed = str(errors[0]) if len(errors) == 1 else "[" + ", ".join(str(error) for error in errors) + "]"
-    details = StatusDetails(name=name, group=resource.group, kind=resource.kind, causes=causes)
-    return failure(422, "Invalid", f'{resource.group_kind} "{name}" is invalid: {listed}', details)
+    details = StatusDetails(name=name, group=group, kind=kind, causes=causes)
+    return failure(422, "Invalid", f'{what} "{name}" is invalid: {listed}', details)
 
 
 def invalid_options(kind: str, errors: Sequence[FieldError]) -> ApiError:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from everynode.api import fielderror, schema, status
+from everynode.api import schema, status
 from everynode.apiserver import applying, body, media, part_patch, stored
 from everynode.apiserver.call import Call
 from everynode.apiserver.creating import create_object
@@ -49,8 +49,7 @@ async def update(writer: Writer, call: Call) -> Response:
     for _ in range(ATTEMPTS):
         entry = await writer.current(call)
         if named in _ANY_VERSION and strategy_of(resource).names_version:
-            missing = fielderror.invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise status.invalid(resource, call.target.name, [missing])
+            raise status.unversioned(resource, call.target.name)
         new.metadata.resource_version = named
         try:
             return await _replace(writer, call, entry, new)

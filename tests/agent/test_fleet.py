@@ -13,7 +13,7 @@ import pytest
 
 from everynode.agent import rules
 from everynode.agent.fleet import SimulatedFleet
-from everynode.agent.node import MOST_NODES, Round, SimulatedNode, lease_duration, node_name
+from everynode.agent.node import MOST_NODES, Round, SimulatedNode, lease_duration, node_name, report_period
 from everynode.agent.rulebook import RuleBook
 from everynode.api.scheme import EVENTS, LEASES, NAMESPACES, NODES, PODS, SERVICE_ACCOUNTS, Resource
 from everynode.api.status import ApiError
@@ -355,6 +355,7 @@ def test_addresses_are_each_ones_own() -> None:
     assert nodes[0].place_of(nodes[1].pod_address(3)) == nodes[0].place_of("") == 0
     assert node_name(MOST_NODES - 1) == "node-122879"
     assert (lease_duration(3), lease_duration(5_000), lease_duration(100_000)) == (40, 40, 800)
+    assert (report_period(3), report_period(30_000), report_period(100_000)) == (300, 300, 1000)
 
 
 async def test_another_image_restarts_the_container(world: World) -> None:

@@ -51,8 +51,9 @@ async def test_who_replaces_a_lease_or_a_budget_says_which_version_of_it(api: Ca
     made = await api.create(path, given)
     answer = await api.call("PUT", f"{path}/a", given)
     assert answer.code == 422
-    why = "is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update"
-    assert answer.body["message"].endswith(why)
+    what = f"{plural}.{group.partition('/')[0]}"
+    why = "metadata.resourceVersion: Invalid value: 0: must be specified for an update"
+    assert answer.body["message"] == f'{what} "a" is invalid: {why}'
     given["metadata"]["resourceVersion"] = made["metadata"]["resourceVersion"]
     await api.must("PUT", f"{path}/a", given)
     # A patch is of what stands.
