@@ -38,7 +38,7 @@ from everynode.agent.node import (
     renewal_period,
     report_period,
 )
-from everynode.agent.pod import Pod, PodView, Role, Templates, shared_conditions
+from everynode.agent.pod import OVER, Pod, PodView, Role, Templates, shared_conditions
 from everynode.agent.rulebook import RuleBook
 from everynode.agent.runtime import Runtime
 from everynode.agent.simulated import SimulatedRuntime
@@ -337,6 +337,11 @@ class SimulatedFleet:
         if new.metadata.deletion_timestamp is not None:
             grace = new.metadata.deletion_grace_period_seconds
             self._runtime.stop(pod, float(grace or 0))
+        elif new.status.phase in OVER and not pod.ended:
+            # Somebody else has ended it: nothing of it runs any more, and nothing more is told.
+            pod.over = True
+            pod.written = pod.change
+            self._runtime.forget(pod)
         elif _contradicts(pod, new):
             # Another component spoke for this pod while its machine was not heard of.
             pod.conditions = shared_conditions(new.status.conditions)

@@ -224,6 +224,10 @@ class Container(msgspec.Struct, gc=False, eq=False):
         return self.runs
 
 
+# Phases that a pod does not leave again, whoever wrote them.
+OVER = ("Succeeded", "Failed")
+
+
 class Exit(NamedTuple):
     """How a run of a container ended."""
 
@@ -258,7 +262,7 @@ class Pod(msgspec.Struct, gc=False, eq=False):
     containers: tuple[Container, ...]
     # The conditions of the pod as they were last seen or written, those of others among them.
     conditions: tuple[PodCondition, ...]
-    # Succeeded or Failed already when it was first seen: nothing more will be told of it.
+    # Somebody else's word is that it has Succeeded or Failed: nothing more will be told of it.
     over: bool
     # The pod's number on its node, which gives it its address.
     place: int = 0
@@ -289,7 +293,7 @@ class Pod(msgspec.Struct, gc=False, eq=False):
             now,
             tuple(Container(facts, now) for facts in template.containers),
             shared_conditions(status.conditions),
-            status.phase in ("Succeeded", "Failed"),
+            status.phase in OVER,
         )
 
     @property

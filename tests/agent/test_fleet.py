@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +283,23 @@ async def test_a_pod_declared_unready_by_others_is_declared_ready_again(world: W
         lost = [{"type": "Ready", "status": "False", "reason": "NodeNotReady"}]
         await world.client.patch(PODS, "web", {"status": {"conditions": lost}}, "default", subresource="status")
         await eventually(lambda: is_ready(world, "web"))
+
+
+async def test_a_pod_that_somebody_else_has_ended_stays_so(world: World) -> None:
+    book = RuleBook()
+    async with world.fleet(1, book) as fleet:
+        await asyncio.wait_for(fleet.ready.wait(), DEADLINE)
+        for name in ("web", "other"):
+            await world.pod(name)
+            await eventually(partial(is_ready, world, name))
+        ended = {"status": {"phase": "Failed", "reason": "Evicted"}}
+        await world.client.patch(PODS, "web", ended, "default", subresource="status")
+        book.current = rules.of({"rules": [{"neverReady": True}]})
+        book.changed()
+        await eventually(lambda: _is_not_ready(world, "other"))
+        assert await is_phase(world, "web", "Failed")
+        await world.client.delete(PODS, "web", "default")
+        await eventually(lambda: is_gone(world, "web"))
 
 
 async def test_changed_rules_reach_pods_that_run(world: World) -> None:
