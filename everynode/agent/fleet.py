@@ -18,6 +18,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 
 import msgspec
 
@@ -265,10 +266,14 @@ class SimulatedFleet:
     async def _renew_leases(self) -> None:
         """Renews each lease in its turn.
 
-        Not all at once at the start: whoever judges silence begins then too, and gives every node as long as its lease lasts.
+        Turns begin when all machines are there, or after a period: a Lease that was just made need not be renewed, and whoever
+        judges silence gives every node at a start as long as its Lease lasts, which is four periods.
         """
-        loop = asyncio.get_running_loop()
-        turn = Round(self._count, renewal_period(self._count), loop.time())
+        loop, period = asyncio.get_running_loop(), renewal_period(self._count)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(period):
+                await self.ready.wait()
+        turn = Round(self._count, period, loop.time())
         while True:
             await asyncio.sleep(turn.tick)
             await self._for_all(turn.due(loop.time()))

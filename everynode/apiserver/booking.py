@@ -11,7 +11,7 @@ import asyncio
 from contextlib import suppress
 
 from everynode.apiserver.admission.quota import Quotas
-from everynode.store.contract import ANY_REVISION, Event, Store, StoreError, StoreFull
+from everynode.store.contract import ANY_REVISION, Event, Store, StoreError, StoreFull, Written
 
 
 class BookedStore:
@@ -34,6 +34,10 @@ class BookedStore:
     @property
     def full(self) -> StoreFull | None:
         return self._store.full
+
+    @property
+    def written(self) -> Written:
+        return self._store.written
 
     async def write(self, key: str, value: bytes | None, *, expect: int | None = ANY_REVISION) -> Event:
         if not self._quotas.keeps(key):

@@ -57,6 +57,16 @@ class _Collector:
         revision.add_metric([], self._store.revision)
         yield revision
 
+        written = self._store.written
+        for name, about, value in (
+            ("commits", "Commits to the medium.", written.commits),
+            ("events", "Writes that were committed; each is an event for who watches.", written.events),
+            ("written_bytes", "Bytes of the values written.", written.value_bytes),
+        ):
+            counted = CounterMetricFamily(f"everynode_store_{name}", about)
+            counted.add_metric([], value)
+            yield counted
+
         families: dict[str, Any] = {}
         for one in chain.from_iterable(samples() for samples in self._others):
             family = families.get(one.metric)

@@ -122,6 +122,14 @@ class StoreUnavailable(StoreError):
     """The store cannot be opened: its directory is in use, unreadable, or its medium cannot be reached."""
 
 
+class Written(msgspec.Struct):
+    """What a store has written since it was opened; `value_bytes` are those of the values alone."""
+
+    commits: int = 0
+    events: int = 0
+    value_bytes: int = 0
+
+
 class Watch(Protocol):
     """Events of one scope in revision order, without gaps."""
 
@@ -150,6 +158,11 @@ class Store(Protocol):
     @property
     def full(self) -> StoreFull | None:
         """Why no write is taken at present; None while writes are taken."""
+        ...
+
+    @property
+    def written(self) -> Written:
+        """Counted for benchmarks, tests and metrics."""
         ...
 
     async def get(self, key: str) -> Entry | None:

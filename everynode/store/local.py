@@ -41,6 +41,7 @@ from everynode.store.contract import (
     StoreFailed,
     StoreFull,
     StoreUnavailable,
+    Written,
 )
 from everynode.store.history import HISTORY_BYTES, HISTORY_EVENTS, History
 from everynode.store.hub import WATCH_QUEUE_EVENTS, Hub, HubWatch
@@ -100,6 +101,7 @@ class LocalStore:
         self._state = State()
         self._history = History(journal.floor, history_events, history_bytes)
         self._load()
+        self.written = Written()
         self._hub = Hub(self._history.newest, watch_queue_events)
         self._next_revision = self._history.newest + 1
         self._line: dict[int, _InLine] = {}
@@ -226,9 +228,13 @@ class LocalStore:
             self._flush_soon()
 
     def _publish(self, events: Sequence[Event]) -> None:
+        self.written.commits += 1
+        self.written.events += len(events)
         for event in events:
             self._state.apply(event)
             self._history.append(event)
+            if event.after is not None:
+                self.written.value_bytes += len(event.after.value)
         left = self._history.trim()
         if left:
             self._journal.forget(left)
