@@ -14,11 +14,13 @@ A failure prints the steps that lead to it, as calls that can be pasted into a t
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from tests.simulation import recount
 from tests.simulation.recount import Json
 from tests.simulation.stage import ON_DELETE, Stage, Template, rolling
 
@@ -41,7 +43,25 @@ strategies = st.one_of(
     st.just(ON_DELETE),
 )
 # Three DaemonSets of one CPU each and one more pod in a surge are all that a node of four CPUs holds.
-templates = st.builds(Template, images, zones, st.booleans(), st.sampled_from(["100m", "900m"]))
+cpus = st.sampled_from(["100m", "900m"])
+# Each DaemonSet has a host port of its own, if any: two with one port would never come to rest.
+PORTS = {"one": 8001, "two": 8002, "twin": 8003}
+seldom = st.sampled_from([False, False, False, True])
+templates = st.builds(Template, images, zones, st.booleans(), cpus, priority=st.sampled_from(["", "mid"]))
+budgets = st.sampled_from(
+    [
+        {"minAvailable": 1},
+        {"minAvailable": 2},
+        {"minAvailable": "50%"},
+        {"maxUnavailable": 1},
+        {"maxUnavailable": "30%"},
+    ]
+)
+policies = st.sampled_from([{}, {"unhealthyPodEvictionPolicy": "AlwaysAllow"}])
+# None, less than what is needed, and more.
+quotas = st.sampled_from(
+    [{}, {"pods": "2"}, {"pods": "4"}, {"cpu": "1500m"}, {"pods": "6", "cpu": "3"}, {"pods": "50"}]
+)
 min_ready = st.sampled_from([0, 0, 5, 30])
 history = st.sampled_from([0, 1, 10])
 effects = st.sampled_from(["", "NoSchedule", "NoExecute", "PreferNoSchedule"])
@@ -111,22 +131,36 @@ class AnyWeather(Rollouts):
 
     bare = 0
 
-    @initialize(template=templates, strategy=strategies, min_ready=min_ready, seconds=spans)
-    def begin(self, template: Template, strategy: Json, min_ready: int, seconds: float) -> None:
-        self.stage = Stage(SIZE)
+    @initialize(
+        template=templates,
+        strategy=strategies,
+        min_ready=min_ready,
+        budget=st.one_of(st.none(), budgets),
+        seconds=spans,
+        durable=seldom,
+    )
+    def begin(
+        self, template: Template, strategy: Json, min_ready: int, budget: Json | None, seconds: float, durable: bool
+    ) -> None:
+        self.stage = Stage(SIZE, durable=durable)
         self.stage.create("one", template, strategy, min_ready=min_ready)
+        if budget is not None:
+            self.stage.guard("one", **budget)
         self.stage.advance(seconds)
 
     # Time
 
-    @rule(down=st.sampled_from([0.0, 5.0, 100.0]))
-    def restart(self, down: float) -> None:
-        self.stage.restart(down)
+    @rule(down=st.sampled_from([0.0, 5.0, 100.0]), crash=st.booleans())
+    def restart(self, down: float, crash: bool) -> None:
+        self.stage.restart(down, crash=crash)
 
     # DaemonSets
 
-    @rule(name=names, template=templates, strategy=strategies, min_ready=min_ready, history=history)
-    def create(self, name: str, template: Template, strategy: Json, min_ready: int, history: int) -> None:
+    @rule(name=names, template=templates, listens=seldom, strategy=strategies, min_ready=min_ready, history=history)
+    def create(
+        self, name: str, template: Template, listens: bool, strategy: Json, min_ready: int, history: int
+    ) -> None:
+        template = dataclasses.replace(template, port=PORTS[name] * listens)
         self.stage.create(name, template, strategy, min_ready=min_ready, history=history, app=APPS[name])
 
     @rule(name=names, propagation=st.sampled_from(["Background", "Foreground", "Orphan"]))
@@ -134,10 +168,10 @@ class AnyWeather(Rollouts):
         if self.there(name):
             self.stage.delete(name, propagation)
 
-    @rule(name=names, template=templates)
-    def change_template(self, name: str, template: Template) -> None:
+    @rule(name=names, template=templates, listens=seldom)
+    def change_template(self, name: str, template: Template, listens: bool) -> None:
         if self.there(name):
-            self.stage.roll(name, template)
+            self.stage.roll(name, dataclasses.replace(template, port=PORTS[name] * listens))
 
     @rule(name=names, strategy=strategies)
     def change_strategy(self, name: str, strategy: Json) -> None:
@@ -205,8 +239,59 @@ class AnyWeather(Rollouts):
             self.stage.fail_pod(pod)
 
     @precondition(lambda self: self.bare < MOST_RUNNING)
-    @rule(which=which, cpu=st.sampled_from(["100m", "3500m"]), pinned=st.booleans())
-    def bare_pod(self, which: int, cpu: str, pinned: bool) -> None:
+    @rule(
+        which=which,
+        cpu=st.sampled_from(["100m", "3500m"]),
+        port=st.sampled_from([0, 0, *PORTS.values()]),
+        priority=st.sampled_from(["", "low", "low", "mid", "high"]),
+        pinned=st.booleans(),
+    )
+    def bare_pod(self, which: int, cpu: str, port: int, priority: str, pinned: bool) -> None:
         if (node := self.node(which)) is not None:
             self.bare += 1
-            self.stage.bare_pod(f"bare-{self.bare}", node, cpu=cpu, pinned=pinned)
+            self.stage.bare_pod(f"bare-{self.bare}", node, cpu=cpu, port=port, priority=priority, pinned=pinned)
+
+    @precondition(lambda self: self.bare < MOST_RUNNING)
+    @rule(which=which, priority=st.sampled_from(["", "low", "mid", "high"]))
+    def fill(self, which: int, priority: str) -> None:
+        """An ordinary pod takes all the CPU that is left on a node."""
+        if (node := self.node(which)) is not None:
+            there = [pod for pod in self.stage.witness.pods.values() if pod["spec"].get("nodeName") == node]
+            free = recount.cpu_of(self.stage.witness.nodes[node]) - sum(map(recount.cpu, filter(recount.live, there)))
+            if free > 0:
+                self.bare += 1
+                self.stage.bare_pod(f"bare-{self.bare}", node, cpu=f"{free}m", priority=priority)
+
+    # Budgets and quotas
+
+    @rule(app=st.sampled_from(["one", "one", "one", "two"]), budget=budgets, policy=policies)
+    def guard(self, app: str, budget: Json, policy: Json) -> None:
+        self.stage.guard(app, **budget, **policy)
+
+    @precondition(lambda self: self.stage.witness.tables.budgets)
+    @rule()
+    def unguard(self) -> None:
+        self.stage.unguard()
+
+    @rule(which=which, count=st.integers(1, 3), grace=st.sampled_from([None, None, 0]))
+    def evict(self, which: int, count: int, grace: int | None) -> None:
+        """Of pods that a budget guards, if any are."""
+        tables = self.stage.witness.tables
+        pods = [one for _, one in sorted(tables.pods.items())]
+        guarded = [one for one in pods if any(recount.guards(budget, one) for budget in tables.budgets.values())]
+        pods = guarded or pods
+        self.stage.evict([pods[(which + each) % len(pods)] for each in range(min(count, len(pods)))], grace)
+
+    @rule(which=which)
+    def drain(self, which: int) -> None:
+        """Cordons a node and evicts all that is on it, as `kubectl drain` would if DaemonSets were not there."""
+        if (node := self.node(which)) is not None:
+            self.stage.cordon(node)
+            self.stage.evict([pod for pod in self.stage.witness.pods.values() if pod["spec"].get("nodeName") == node])
+
+    @rule(quota=quotas)
+    def bound(self, quota: dict[str, str]) -> None:
+        if quota:
+            self.stage.bound(**quota)
+        else:
+            self.stage.unbound()

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from everynode.values.quantity import Quantity
 from everynode.values.timestamps import parse
 
 Json = dict[str, Any]
@@ -207,3 +208,122 @@ def precedence(pod: Json) -> tuple[bool, str, str]:
     """R9: bound before unbound, then the older, then by name."""
     meta = pod["metadata"]
     return not pod["spec"].get("nodeName"), meta.get("creationTimestamp") or "", meta["name"]
+
+
+# Disruption budgets
+
+# (pods there should be, healthy ones there must be), or None where nobody can say.
+Asked = tuple[int, int] | None
+
+
+def uid(one: Json) -> str:
+    return str(one["metadata"]["uid"])
+
+
+def healthy(pod: Json) -> bool:
+    return readiness(pod)[0] and not terminating(pod)
+
+
+def condemned_by(pod: Json, reason: str) -> bool:
+    """Whether the pod says that it was ended, and for this reason."""
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any(
+        one["type"] == "DisruptionTarget" and one["status"] == "True" and one.get("reason") == reason
+        for one in conditions
+    )
+
+
+def guards(budget: Json, pod: Json) -> bool:
+    """Whether the budget selects the pod."""
+    labels = pod["metadata"].get("labels") or {}
+    return all(labels.get(key) == value for key, value in budget["spec"]["selector"]["matchLabels"].items())
+
+
+def asked_by(budget: Json, pods: Iterable[Json], daemon_sets: Iterable[Json]) -> Asked:
+    """What a budget asks; of pods with a controller as many are expected as their DaemonSets say they want."""
+    spec, mine = budget["spec"], [pod for pod in pods if guards(budget, pod)]
+    if isinstance(spec.get("minAvailable"), int):
+        return len(mine), spec["minAvailable"]
+    wants = {uid(ds): (ds.get("status") or {}).get("desiredNumberScheduled", 0) for ds in daemon_sets}
+    controllers = {controller_of(pod) for pod in mine} - {""}
+    if not controllers <= wants.keys():
+        return None
+    total = sum(wants[one] for one in controllers)
+    if "minAvailable" in spec:
+        return total, scaled(spec["minAvailable"], total)
+    return total, max(0, total - scaled(spec["maxUnavailable"], total))
+
+
+def budget_status(budget: Json, pods: Iterable[Json], asked: Asked) -> dict[str, int]:
+    """The numbers of a budget's status; a pod granted to an eviction that has yet to delete it is not healthy any more."""
+    if asked is None:
+        return {"disruptionsAllowed": 0}
+    expected, desired = asked
+    granted = budget["status"].get("disruptedPods") or {}
+    mine = [pod for pod in pods if guards(budget, pod) and pod["metadata"]["name"] not in granted]
+    current = sum(map(healthy, mine))
+    return {
+        "expectedPods": expected,
+        "desiredHealthy": desired,
+        "currentHealthy": current,
+        "disruptionsAllowed": max(0, current - desired) if expected else 0,
+    }
+
+
+# Room on nodes, and whose it is
+
+
+def priority(pod: Json) -> int:
+    return int(pod["spec"].get("priority") or 0)
+
+
+def nomination(pod: Json) -> str:
+    """The node on which room is being made for a pod that has none yet."""
+    return "" if pod["spec"].get("nodeName") else str((pod.get("status") or {}).get("nominatedNodeName") or "")
+
+
+def millis(cpu: str) -> int:
+    return Quantity.parse(cpu).milli_value()
+
+
+def cpu_of(node: Json) -> int:
+    """Thousandths of a CPU that the node has for pods."""
+    return millis(node["status"]["allocatable"]["cpu"])
+
+
+def cpu(pod: Json) -> int:
+    """Thousandths of a CPU that the pod asks for."""
+    requests = [(one.get("resources") or {}).get("requests") or {} for one in pod["spec"]["containers"]]
+    return sum(millis(one.get("cpu", "0")) for one in requests)
+
+
+def ports(pod: Json) -> set[int]:
+    """The host ports that the pod takes."""
+    return {
+        port["hostPort"] for one in pod["spec"]["containers"] for port in one.get("ports") or () if port.get("hostPort")
+    }
+
+
+# Quotas
+
+
+def counted(pod: Json, now: float) -> bool:
+    """A pod uses its quota until it has ended, or ought to have: its grace, counted twice, is over."""
+    meta = pod["metadata"]
+    if terminal(pod):
+        return False
+    return not terminating(pod) or parse(meta["deletionTimestamp"]) + meta["deletionGracePeriodSeconds"] >= now
+
+
+def quota_used(pods: Iterable[Json], now: float) -> dict[str, int]:
+    """What these pods use of a quota, CPU in thousandths."""
+    mine = [pod for pod in pods if counted(pod, now)]
+    return {"pods": len(mine), "requests.cpu": sum(map(cpu, mine))}
+
+
+def amount(name: str, value: str) -> int:
+    return millis(value) if name == "requests.cpu" else Quantity.parse(value).value()
+
+
+def within(used: Mapping[str, int], quota: Json) -> bool:
+    return all(used[name] <= amount(name, value) for name, value in quota["spec"]["hard"].items())

@@ -18,11 +18,20 @@ import asyncio
 import dataclasses
 import random
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from everynode.agent import rules
-from everynode.api.scheme import DAEMON_SETS, NODES, PODS
+from everynode.api.scheme import (
+    DAEMON_SETS,
+    EVICTION,
+    NODES,
+    POD_DISRUPTION_BUDGETS,
+    PODS,
+    PRIORITY_CLASSES,
+    RESOURCE_QUOTAS,
+    Resource,
+)
 from everynode.api.status import ApiError
 from everynode.apiserver.facets import facets
 from everynode.assemble.cluster import Cluster
@@ -31,8 +40,10 @@ from everynode.store.contract import Store
 from everynode.store.local import LocalStore
 from everynode.values.timestamps import seconds_text
 from tests.simulation import recount
+from tests.simulation.medium import Disk, Medium, Memory
 from tests.simulation.recount import MARK, Json
-from tests.simulation.witness import Violation, Witness
+from tests.simulation.violations import Abandoned, NotConverged, NotQuiet
+from tests.simulation.witness import Witness
 from tests.virtual_time import LoopClock, VirtualLoop
 
 T = TypeVar("T")
@@ -46,6 +57,10 @@ REST = 600.0
 # What may be written at rest: Leases are renewed, nodes report.
 BY_THE_CLOCK = {("patch", "leases", 200), ("patch", "nodes", 200)}
 READS = ("get", "list", "watch")
+# Events that the store remembers: few, so that a file forgets what is older.
+HISTORY = 200
+PRIORITIES = {"low": -10, "mid": 100, "high": 1000}  # beside 0, which all others have
+BUDGET, QUOTA = "guard", "bounds"
 
 IMAGES: list[Json] = [
     {"match": {"image": "slow:*"}, "readySeconds": 7, "stopSeconds": 3},
@@ -54,14 +69,6 @@ IMAGES: list[Json] = [
     {"match": {"image": "missing:*"}, "imagePullBackOff": True},
 ]
 ON_DELETE: Json = {"type": "OnDelete"}
-
-
-class NotConverged(Violation):
-    """All faults are mended, and still the cluster does not match its DaemonSets."""
-
-
-class NotQuiet(Violation):
-    """Everything matches, and still somebody writes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +80,7 @@ class Template:
     tolerates: bool = False
     cpu: str = "100m"
     port: int = 0
+    priority: str = ""
 
     def body(self, app: str) -> Json:
         ports = [{"containerPort": self.port, "hostPort": self.port}] if self.port else []
@@ -80,6 +88,8 @@ class Template:
         spec: Json = {"containers": [container]}
         if self.zone:
             spec["nodeSelector"] = {ZONE: self.zone}
+        if self.priority:
+            spec["priorityClassName"] = self.priority
         if self.tolerates:
             spec["tolerations"] = [{"key": "t", "operator": "Exists"}]
         return {"metadata": {"labels": {"app": app}, "annotations": {MARK: str(self)}}, "spec": spec}
@@ -91,11 +101,12 @@ def rolling(max_unavailable: int | str = 1, max_surge: int | str = 0) -> Json:
 
 
 class WitnessedCluster(Cluster):
-    """A cluster over the Witness's journal, whose parts speak to the API through the Witness."""
+    """A cluster with the Witness over its journal, whose parts speak to the API through the Witness."""
 
-    def __init__(self, witness: Witness, nodes: int, seed: int) -> None:
+    def __init__(self, witness: Witness, medium: Medium, nodes: int, seed: int) -> None:
         super().__init__(Config(store="memory", nodes=nodes), clock=LoopClock(), dice=random.Random(seed))
         self.witness = witness
+        self._medium = medium
 
     @property
     def api(self) -> Any:
@@ -106,7 +117,8 @@ class WitnessedCluster(Cluster):
         return super().api.answered
 
     def _open(self) -> Store:
-        return LocalStore(self.witness, facets)
+        self.witness.journal = self._medium.open()
+        return LocalStore(self.witness, facets, history_events=HISTORY)
 
     def follow(self, book: Any) -> None:
         """From now on the simulated nodes go by these rules."""
@@ -118,30 +130,35 @@ class WitnessedCluster(Cluster):
 class Stage:
     """See the module. `broken` once anything was raised."""
 
-    def __init__(self, nodes: int = 4, seed: int = 1) -> None:
+    def __init__(self, nodes: int = 4, seed: int = 1, *, durable: bool = False) -> None:
         self._loop = VirtualLoop()
+        self._medium: Medium = Disk() if durable else Memory()
         asyncio.set_event_loop(None)
         self._size, self._seed = nodes, seed
         self.witness = Witness(lambda: LoopClock.EPOCH + self._loop.time())
         self.silent: set[str] = set()
         self.offsets: dict[str, float] = {}
         self.images = IMAGES
+        self._abandoned: set[str] = set()
         self.broken = False
         self._do(self._enter())
+        for name, value in PRIORITIES.items():
+            self._create(PRIORITY_CLASSES, name, value=value)
 
     # Time
 
     def advance(self, seconds: float) -> None:
         self._do(asyncio.sleep(seconds))
 
-    def restart(self, down: float = 0.0) -> None:
-        """The whole control plane ends wherever it is, and begins anew on what is stored."""
-        self._do(self._restart(down))
+    def restart(self, down: float = 0.0, *, crash: bool = False) -> None:
+        """The whole control plane ends wherever it is, and begins anew on what is stored: at the end, or now if it crashes."""
+        self._do(self._restart(down, crash))
 
     def close(self) -> None:
         self._loop.run_until_complete(self._leave())
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
+        self._medium.discard()
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         """Does it, and raises what went wrong in the cluster or what the Witness saw."""
@@ -155,7 +172,7 @@ class Stage:
         return done
 
     async def _enter(self) -> None:
-        self._cluster = WitnessedCluster(self.witness, self._size, self._seed)
+        self._cluster = WitnessedCluster(self.witness, self._medium, self._size, self._seed)
         await self._cluster.__aenter__()
         self._failure = asyncio.ensure_future(self._cluster.failure())
         self._client = self._cluster.client("somebody")
@@ -168,13 +185,15 @@ class Stage:
         await self._cluster.__aexit__(None, None, None)
         await asyncio.sleep(0)  # what has been cancelled ends
 
-    async def _restart(self, down: float) -> None:
+    async def _restart(self, down: float, crash: bool) -> None:
         self.witness.down = True
+        if crash:
+            self._medium, self.witness.deaf = self._medium.cut_off(), True
         await self._leave()
         await asyncio.sleep(down)
         self._seed += 1
         self.witness.restarted()
-        self.witness.down = False
+        self.witness.down = self.witness.deaf = False
         await self._enter()
 
     # DaemonSets
@@ -189,19 +208,14 @@ class Stage:
         history: int = 10,
         app: str = "",
     ) -> None:
-        body = {
-            "kind": "DaemonSet",
-            "apiVersion": "apps/v1",
-            "metadata": {"name": name},
-            "spec": {
-                "selector": {"matchLabels": {"app": app or name}},
-                "updateStrategy": strategy or rolling(),
-                "minReadySeconds": min_ready,
-                "revisionHistoryLimit": history,
-                "template": template.body(app or name),
-            },
+        spec = {
+            "selector": {"matchLabels": {"app": app or name}},
+            "updateStrategy": strategy or rolling(),
+            "minReadySeconds": min_ready,
+            "revisionHistoryLimit": history,
+            "template": template.body(app or name),
         }
-        self._do(self._late(self._client.create(DAEMON_SETS, body, NS)))
+        self._create(DAEMON_SETS, name, spec=spec)
 
     def delete(self, name: str, propagation: str = "Background") -> None:
         self._do(self._late(self._client.delete(DAEMON_SETS, name, NS, propagation_policy=propagation)))
@@ -340,20 +354,68 @@ class Stage:
             self._late(self._client.patch(PODS, pod["metadata"]["name"], {"status": status}, NS, subresource="status"))
         )
 
-    def bare_pod(self, name: str, node: str, *, cpu: str = "100m", port: int = 0, pinned: bool = True) -> None:
-        """A pod that nobody manages."""
-        spec = Template("good:1", cpu=cpu, port=port).body("bare")["spec"]
+    def bare_pod(
+        self, name: str, node: str, *, cpu: str = "100m", port: int = 0, priority: str = "", pinned: bool = True
+    ) -> None:
+        """A pod that nobody manages; it comes in if the quota lets it."""
+        spec = Template("good:1", cpu=cpu, port=port, priority=priority).body("bare")["spec"]
         if pinned:
             spec["nodeName"] = node
-        body = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": name}, "spec": spec}
-        self._do(self._late(self._client.create(PODS, body, NS)))
+        labels = {"app": "bare"}
+        self._do(self._late(self._client.create(PODS, _object(PODS, name, labels, spec=spec), NS), 403))
 
-    async def _late(self, call: Coroutine[Any, Any, None]) -> None:
-        """A person's request; what it is about may be gone, or there, since this person looked."""
+    # What guards pods, and what bounds them
+
+    def guard(self, app: str, **spec: Any) -> None:
+        """From now on evictions of the app's pods go by this budget, which takes the place of the one before."""
+        self._put(POD_DISRUPTION_BUDGETS, BUDGET, {"selector": {"matchLabels": {"app": app}}, **spec})
+
+    def unguard(self) -> None:
+        self._do(self._late(self._client.delete(POD_DISRUPTION_BUDGETS, BUDGET, NS)))
+
+    def evict(self, pods: Sequence[Json], grace: int | None = None) -> None:
+        """Asks for all of them at the same time, as a drain does; a budget may refuse."""
+        self._do(self._evict(pods, grace))
+
+    async def _evict(self, pods: Sequence[Json], grace: int | None) -> None:
+        options = {} if grace is None else {"deleteOptions": {"gracePeriodSeconds": grace}}
+        calls = []
+        for name in (pod["metadata"]["name"] for pod in pods):
+            body = {
+                "kind": EVICTION.kind,
+                "apiVersion": EVICTION.api_version,
+                "metadata": {"name": name, "namespace": NS},
+                **options,
+            }
+            calls.append(self._late(self._client.create_sub(PODS, name, "eviction", body, NS), 429))
+        await asyncio.gather(*calls)
+
+    def bound(self, **hard: str) -> None:
+        """From now on the namespace has this quota and no other: `pods`, `cpu` (what is requested)."""
+        names = {"pods": "pods", "cpu": "requests.cpu"}
+        self._put(RESOURCE_QUOTAS, QUOTA, {"hard": {names[name]: amount for name, amount in hard.items()}})
+
+    def unbound(self) -> None:
+        self._do(self._late(self._client.delete(RESOURCE_QUOTAS, QUOTA, NS)))
+
+    # A person's requests
+
+    def _create(self, resource: Resource, name: str, **fields: Any) -> None:
+        namespace = NS if resource.namespaced else ""
+        self._do(self._late(self._client.create(resource, _object(resource, name, **fields), namespace)))
+
+    def _put(self, resource: Resource, name: str, spec: Json) -> None:
+        """Creates it, or gives it this spec."""
+        self._create(resource, name, spec=spec)
+        put = {"op": "replace", "path": "/spec", "value": spec}
+        self._do(self._late(self._client.patch(resource, name, [put], NS, kind="json")))
+
+    async def _late(self, call: Coroutine[Any, Any, None], *refusals: int) -> None:
+        """What it is about may be gone, or there, since this person looked; it may also be refused in these ways."""
         try:
             await call
         except ApiError as error:
-            if error.code not in (404, 409):
+            if error.code not in (404, 409, *refusals):
                 raise
 
     # The end
@@ -369,8 +431,11 @@ class Stage:
         if wrong:
             self.broken = True
             raise NotConverged(f"{waited:.0f} s after all was mended: " + "; ".join(wrong))
-        # What goes on for a while by itself: Events are put together, back-offs are forgotten.
-        self.advance(60)
+        # What goes on for a while by itself: Events are put together, back-offs and granted evictions are forgotten.
+        self.advance(130)
+        if left := self._abandoned - self.witness.orphans.collected:
+            self.broken = True
+            raise Abandoned(f"pods of nodes that are gone went, and not by the pod garbage collector: {sorted(left)}")
         before = Counter(self._cluster.answered)
         self.advance(REST)
         asked = self._cluster.answered - before
@@ -383,17 +448,27 @@ class Stage:
             raise NotConverged("at rest: " + "; ".join(wrong))
 
     def _mend(self) -> None:
-        """Nothing is broken any more: images run, nodes are there and speak, nobody else takes room."""
+        """Nothing is broken any more: images run, nodes are there and speak, nobody else takes room, which no quota bounds.
+
+        Pods of nodes that are gone are left as they are: it is not for a person to clear them away."""
         self.images, self.silent, self.offsets = [], set(), {}
         self.follow()
+        self.bound(pods="1000", cpu="1000")
+        for ds in list(self.witness.daemon_sets.values()):
+            # Two pods that want the same port are never beside each other on one node, here as in Kubernetes.
+            if recount.surges(ds) and recount.ports(ds["spec"]["template"]):
+                self.roll(ds["metadata"]["name"], "good:1")
         for name, node in list(self.witness.nodes.items()):
             if not _simulated(node):
                 self.delete_node(name)
         self.advance(1)
+        nodes, self._abandoned = ("", *self.witness.nodes), set()
         for pod in list(self.witness.pods.values()):
-            gone = pod["spec"].get("nodeName", "") not in ("", *self.witness.nodes)
-            if gone or not recount.controller_of(pod):
-                self._do(self._late(self._client.delete(PODS, pod["metadata"]["name"], NS, grace_period_seconds=0)))
+            if pod["spec"].get("nodeName", "") not in nodes:
+                if not recount.terminal(pod):
+                    self._abandoned.add(recount.uid(pod))
+            elif not recount.controller_of(pod):
+                self.delete_pod(pod, 0)
 
     def _free_the_stranded(self) -> None:
         """Deletes pods that wait for a node which was tainted before they were bound: as in Kubernetes, for ever."""
@@ -443,3 +518,8 @@ class Stage:
 
 def _simulated(node: Json) -> bool:
     return "everynode.dev/simulated" in (node["metadata"].get("labels") or {})
+
+
+def _object(resource: Resource, name: str, labels: Mapping[str, str] = {}, **fields: Any) -> Json:
+    metadata = {"name": name, "labels": dict(labels)}
+    return {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata, **fields}

@@ -18,8 +18,15 @@ from everynode.controllers.daemonset.placement import State, Verdict
 from everynode.controllers.daemonset.tally import Tally
 from tests.simulation.machine import Rollouts
 from tests.simulation.recount import Json
-from tests.simulation.stage import ON_DELETE, NotConverged, NotQuiet, rolling
-from tests.simulation.witness import BudgetExceeded, OutOfPlace, Violation, WrongStatus
+from tests.simulation.stage import ON_DELETE, rolling
+from tests.simulation.violations import (
+    BudgetExceeded,
+    NotConverged,
+    NotQuiet,
+    OutOfPlace,
+    Violation,
+    WrongStatus,
+)
 
 FOUR = [f"node-{index:05d}" for index in range(4)]
 

@@ -1,6 +1,6 @@
 """Sees every write of a cluster at the moment it becomes durable, and every pod that the DaemonSet controller makes or ends.
 
-It stands in two places: under the store as its journal (so a cluster may be left and entered again on the same data), and
+It stands in two places: over the store's journal (so a cluster may be left and entered again on the same data), and
 before the API as a handler. What it holds true:
 
 - **Budget.** The controller ends an available, only pod of a node that should run one for an update alone, and then no more
@@ -8,6 +8,8 @@ before the API as a handler. What it holds true:
 - **Places.** It makes a pod only on a node that should run one, and only when there is no live pod of the DaemonSet there; with
   surge beside one old pod, on at most maxSurge nodes.
 - **Status.** Whenever nothing has changed for SETTLED seconds, the status of every DaemonSet is what a recount says.
+- **Durability.** What a new cluster is given of its journal is what stood in the store, all of it and nothing else.
+- And what the wardens hold true of everything beside DaemonSets.
 
 *What the controller could know.* While there is work virtual time stands still, so whatever happened at this very moment may
 not have been heard of yet: a pod that was available at any time of this moment counts as available (unless the controller
@@ -24,32 +26,28 @@ from typing import Any
 
 import msgspec
 
-from everynode.api.scheme import CONTROLLER_REVISIONS, DAEMON_SETS, EVENTS, LEASES, NODES, PODS
+from everynode.api.scheme import (
+    CONTROLLER_REVISIONS,
+    DAEMON_SETS,
+    EVENTS,
+    LEASES,
+    NODES,
+    POD_DISRUPTION_BUDGETS,
+    PODS,
+    RESOURCE_QUOTAS,
+)
 from everynode.store.contract import Event
-from everynode.store.journal import FIRST_REVISION, Record
+from everynode.store.journal import Journal, Record
 from everynode.wire.message import Handler, Request, Response
 from tests.simulation import recount
 from tests.simulation.recount import Json
+from tests.simulation.violations import BudgetExceeded, Lost, OutOfPlace, Violation, WrongStatus
+from tests.simulation.wardens import Evictions, Orphans, Preemptions, Quotas, Rooms, Tables
 
 CONTROLLER = "system:serviceaccount:kube-system:daemon-set-controller"
+COLLECTOR = "system:serviceaccount:kube-system:pod-garbage-collector"
 # Seconds after which a status must be right: three times the pause between two writes of it.
 SETTLED = 0.3
-
-
-class Violation(AssertionError):
-    """One of the properties does not hold."""
-
-
-class BudgetExceeded(Violation):
-    """An update took more than it may."""
-
-
-class OutOfPlace(Violation):
-    """A pod was made where there is one already, or should be none."""
-
-
-class WrongStatus(Violation):
-    """A status is not what a recount says."""
 
 
 class Witness:
@@ -57,19 +55,23 @@ class Witness:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self.nodes: dict[str, Json] = {}
-        self.pods: dict[str, Json] = {}
-        self.daemon_sets: dict[str, Json] = {}
-        self.revisions: dict[str, Json] = {}
+        self.tables = tables = Tables()
+        self.nodes, self.pods = tables.nodes, tables.pods
+        self.daemon_sets, self.revisions = tables.daemon_sets, tables.revisions
+        self.orphans = Orphans(tables)
+        self._wardens = (Evictions(tables), Preemptions(tables), Rooms(tables), Quotas(tables), self.orphans)
         self.writes = 0  # all but Leases and Events
         self.violations: list[Violation] = []
         self.down = False
-        self._records: list[Record] = []
+        self.deaf = False  # what is written now is lost
+        self.journal: Journal
         self._tables = {
-            NODES.prefix: self.nodes,
-            PODS.prefix: self.pods,
-            DAEMON_SETS.prefix: self.daemon_sets,
-            CONTROLLER_REVISIONS.prefix: self.revisions,
+            NODES.prefix: tables.nodes,
+            PODS.prefix: tables.pods,
+            DAEMON_SETS.prefix: tables.daemon_sets,
+            CONTROLLER_REVISIONS.prefix: tables.revisions,
+            POD_DISRUPTION_BUDGETS.prefix: tables.budgets,
+            RESOURCE_QUOTAS.prefix: tables.quotas,
         }
         self._since: dict[str, tuple[float, float]] = {}  # by uid: ready since, at the earliest and at the latest
         self._changed = 0.0
@@ -96,29 +98,53 @@ class Witness:
         self._making.clear()
         for pod in self.pods.values():
             self._found(pod)
+        for warden in self._wardens:
+            warden.restarted(self._now())
         self._changed = self._now()
 
-    # As a journal
+    # As a journal, over the one that keeps what is written
 
-    floor = FIRST_REVISION
+    @property
+    def floor(self) -> int:
+        return self.journal.floor
 
     def load(self) -> Iterator[Record]:
-        return iter(list(self._records))
-
-    def forget(self, left: Sequence[Event]) -> None: ...
-
-    def close(self) -> None: ...
+        standing: dict[str, bytes] = {}
+        for record in self.journal.load():
+            if record.value is None:
+                standing.pop(record.key, None)
+            else:
+                standing[record.key] = record.value
+            yield record
+        for prefix, table in self._tables.items():
+            there = {
+                key.removeprefix(prefix): msgspec.json.decode(value)
+                for key, value in standing.items()
+                if key.startswith(prefix)
+            }
+            if there != table:
+                names = sorted(name for name in {*there, *table} if there.get(name) != table.get(name))
+                self.violations.append(Lost(f"of {prefix} not as it was before: {names}"))
 
     def commit(self, events: Sequence[Event]) -> None:
+        self.journal.commit(events)
+        if self.deaf:
+            return
         for event in events:
-            value = None if event.after is None else event.after.value
-            created = event.after.created if event.after is not None else 0
-            self._records.append(Record(event.revision, event.key, value, created))
             if not event.key.startswith((LEASES.prefix, EVENTS.prefix)):
                 self._arrive()
-                self._written(event.key, value)
+                self._written(event.key, None if event.after is None else event.after.value)
                 self._changed = self._now()
                 self.writes += 1
+
+    def has_room(self) -> bool:
+        return self.journal.has_room()
+
+    def forget(self, left: Sequence[Event]) -> None:
+        self.journal.forget(left)
+
+    def close(self) -> None:
+        self.journal.close()
 
     def _written(self, key: str, value: bytes | None) -> None:
         prefix = next((one for one in self._tables if key.startswith(one)), "")
@@ -126,6 +152,8 @@ class Witness:
             return
         table, name = self._tables[prefix], key.removeprefix(prefix)
         old, new = table.get(name), None if value is None else msgspec.json.decode(value)
+        for warden in self._wardens:
+            self.violations.extend(warden.write(self._now(), prefix, old, new))
         if prefix == PODS.prefix:
             self._pod_changes(old, new)
         elif prefix == NODES.prefix:
@@ -187,8 +215,13 @@ class Witness:
         """Time may have passed since the last look."""
         now = self._now()
         if now != self._moment:
-            if now - self._changed >= SETTLED and not self.down:
-                self._judge_statuses(now)
+            if not self.down:
+                for warden in self._wardens:
+                    self.violations.extend(warden.passed(now))
+                if now - self._changed >= SETTLED:
+                    self._judge_statuses(now)
+                    for warden in self._wardens:
+                        self.violations.extend(warden.settled(now, now - SETTLED))
             self._moment = now
             self._was_available.clear()
             self._newcomers.clear()
@@ -201,10 +234,13 @@ class Witness:
         """The same API, with the witness listening."""
 
         async def heard(request: Request) -> Response:
-            by_controller = request.peer is not None and request.peer.name == CONTROLLER
-            if not by_controller or "/pods" not in request.path:
+            name = request.peer.name if request.peer is not None else ""
+            if name not in (CONTROLLER, COLLECTOR) or "/pods" not in request.path:
                 return await api(request)
             self._arrive()
+            if name == COLLECTOR:
+                self._collection(request)
+                return await api(request)
             if request.method == "DELETE":
                 return await self._deletion(api, request)
             if request.method == "POST":
@@ -212,6 +248,13 @@ class Witness:
             return await api(request)
 
         return heard
+
+    def _collection(self, request: Request) -> None:
+        _, _, namespace, _, name = request.path.rsplit("/", 4)
+        pod = self.pods.get(f"{namespace}/{name}") if request.method == "DELETE" else None
+        violation = self.orphans.collects(self._now(), pod) if pod is not None else None
+        if violation is not None:
+            self.violations.append(violation)
 
     async def _deletion(self, api: Handler, request: Request) -> Response:
         _, _, namespace, _, name = request.path.rsplit("/", 4)
@@ -283,12 +326,14 @@ class Witness:
 
     def _was_surely_available(self, ds: Json, pod: Json) -> bool:
         """The same, and not only since this moment."""
-        return self._surely_available(ds, pod) and self._since[_uid(pod)][1] < self._now()
+        return self._surely_available(ds, pod) and self._since[recount.uid(pod)][1] < self._now()
 
     def _served(self, ds: Json, without: str = "") -> set[str]:
         """Nodes that have, or had at this moment, an available pod that the controller has not ended."""
         nodes = {
-            recount.target(pod) for pod in self.pods_of(ds) if self._maybe_available(ds, pod) and _uid(pod) != without
+            recount.target(pod)
+            for pod in self.pods_of(ds)
+            if self._maybe_available(ds, pod) and recount.uid(pod) != without
         }
         for (owner, node), uids in self._was_available.items():
             if owner == ds["metadata"]["uid"] and uids - self._ended - {without}:
@@ -309,20 +354,20 @@ class Witness:
             return None
         if not all(node in desired for _, desired in self._desired(ds)):
             return None
-        others = [one for one in self._on(ds, node) if self._serves(one) and _uid(one) != _uid(pod)]
+        others = [one for one in self._on(ds, node) if self._serves(one) and recount.uid(one) != recount.uid(pod)]
         specs = self._specs(ds)
         what = f"{ds['metadata']['name']}: {pod['metadata']['name']} on {node} is deleted at {self._moment:.3f}"
         surging = [spec for spec in specs if recount.surges(spec)]
         if surging and others:
             alike = any(recount.current(spec, one) == recount.current(spec, pod) for spec in specs for one in others)
-            if len(others) > 1 or alike or node in self._served(ds, _uid(pod)):
+            if len(others) > 1 or alike or node in self._served(ds, recount.uid(pod)):
                 return None
             return BudgetExceeded(f"{what}, though nothing else serves its node")
         if others:
             return None
         if all(recount.current(spec, pod) for spec in specs):
             return BudgetExceeded(f"{what}, though it is new and available")
-        served = self._served(ds, _uid(pod))
+        served = self._served(ds, recount.uid(pod))
         counts = []
         for spec, desired in self._desired(ds):
             budget = 0 if recount.surges(spec) else recount.max_unavailable(spec, len(desired))
@@ -345,7 +390,9 @@ class Witness:
             return OutOfPlace(f"{what}, which should have none")
         if self._making[uid, node]:
             return OutOfPlace(f"{what}, for which one is being created")
-        here = [one for one in self._on(ds, node) if not recount.terminal(one) and _uid(one) not in self._newcomers]
+        here = [
+            one for one in self._on(ds, node) if not recount.terminal(one) and recount.uid(one) not in self._newcomers
+        ]
         if not any(recount.surges(spec) for spec in specs):
             return OutOfPlace(f"{what} beside {_names(here)}") if here else None
         here = [one for one in here if not recount.terminating(one)]
@@ -395,10 +442,6 @@ class Witness:
 
 def _between(one: int, number: int, other: int) -> bool:
     return min(one, other) <= number <= max(one, other)
-
-
-def _uid(one: Json) -> str:
-    return str(one["metadata"]["uid"])
 
 
 def _names(pods: Sequence[Json]) -> str:
