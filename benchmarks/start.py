@@ -1,7 +1,12 @@
-"""How long `everynode up` takes to be ready, and what it holds and does when nothing happens."""
+"""How long `everynode up` takes to be ready, and what it holds and does when nothing happens: with three nodes, and with many.
+
+python -m benchmarks.start [--largest]
+"""
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import os
 import re
 import signal
@@ -13,18 +18,25 @@ import time
 from pathlib import Path
 
 from benchmarks.figures import tell
+from benchmarks.rollout import BARE_MEGABYTES, NAMESPACE, manifest, rolled_out
+from everynode.api.scheme import DAEMON_SETS
+from everynode.client.client import Client
+from everynode.client.http import HttpHandler
+from everynode.client.kubeconfig import load
 
-NODES = 3
+NODES, MANY, LARGEST = 3, 10_000, 100_000
 STARTS = 3
-IDLE_SECONDS = 10.0
+IDLE_SECONDS, MANY_IDLE_SECONDS = 10.0, 20.0
+# Seconds that a DaemonSet may take to be everywhere, before the restart that is measured with its pods.
+LONGEST_SECONDS = 900.0
 
 
-def start(data_dir: Path) -> tuple[subprocess.Popen[bytes], float]:
+def start(data_dir: Path, nodes: int = NODES) -> tuple[subprocess.Popen[bytes], float]:
     """A running `everynode up` and the seconds until it was ready."""
     command = [sys.executable, "-m", "everynode", "up", "--data-dir", str(data_dir), "--listen", "127.0.0.1:0"]
     began = time.perf_counter()
     process = subprocess.Popen(
-        [*command, "--nodes", str(NODES)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [*command, "--nodes", str(nodes)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -36,7 +48,7 @@ def start(data_dir: Path) -> tuple[subprocess.Popen[bytes], float]:
 def stop(process: subprocess.Popen[bytes]) -> float:
     began = time.perf_counter()
     process.send_signal(signal.SIGTERM)
-    process.wait(10)
+    process.wait(60)
     return time.perf_counter() - began
 
 
@@ -52,7 +64,8 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def main() -> None:
+def few() -> None:
+    """The figures of three nodes."""
     with tempfile.TemporaryDirectory() as scratch:
         firsts, agains, stops = [], [], []
         for number in range(STARTS):
@@ -70,6 +83,52 @@ def main() -> None:
         tell(f"idle memory (PSS), {NODES} nodes, first start", pss_megabytes(process.pid), "MB", 80.0)
         tell(f"idle CPU, {NODES} nodes", (cpu_seconds(process.pid) - before) / IDLE_SECONDS * 100, "%")
         stop(process)
+
+
+def many(nodes: int) -> None:
+    """The figures of a large fleet: from an empty store, at rest, and from a full one, with a DaemonSet's pods."""
+    largest = nodes == LARGEST
+
+    def limit(value: float) -> float | None:
+        return value if largest else None
+
+    with tempfile.TemporaryDirectory() as scratch:
+        data_dir = Path(scratch) / "many"
+        process, seconds = start(data_dir, nodes)
+        tell(f"up to ready, {nodes:,} nodes, from empty", seconds, "s", limit(90.0), limit(45.0))
+        time.sleep(5)
+        before = cpu_seconds(process.pid)
+        time.sleep(MANY_IDLE_SECONDS)
+        used = (cpu_seconds(process.pid) - before) / MANY_IDLE_SECONDS * 100
+        tell(f"heartbeats, {nodes:,} nodes, nothing else: CPU", used, "%", limit(50.0), limit(20.0))
+        asyncio.run(_roll_out(data_dir / "kubeconfig", nodes))
+        time.sleep(5)
+        kilobytes = (pss_megabytes(process.pid) - BARE_MEGABYTES) * 1024 / nodes
+        tell(f"memory a node with its pod, {nodes:,} nodes (PSS)", kilobytes, "KB", limit(16.0), limit(12.0))
+        stop(process)
+        process, seconds = start(data_dir, nodes)
+        tell(f"up to ready, {nodes:,} nodes, from a full store", seconds, "s", limit(20.0), limit(8.0))
+        stop(process)
+
+
+async def _roll_out(kubeconfig: Path, nodes: int) -> None:
+    handler = HttpHandler(load(kubeconfig))
+    client = Client(handler)
+    try:
+        await client.create(DAEMON_SETS, manifest("10%"), NAMESPACE)
+        async with asyncio.timeout(LONGEST_SECONDS):
+            await rolled_out(client, nodes)
+    finally:
+        await handler.close()
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--largest", action="store_true", help=f"also with {LARGEST:,} nodes")
+    largest = arguments.parse_args().largest
+    few()
+    for nodes in (MANY, LARGEST) if largest else (MANY,):
+        many(nodes)
 
 
 if __name__ == "__main__":

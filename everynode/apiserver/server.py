@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 
 from everynode import __version__
 from everynode.api import status
+from everynode.api.scheme import Resource
 from everynode.apiserver import (
     access,
     binding,
@@ -43,7 +44,7 @@ from everynode.apiserver.writing import Writer
 from everynode.base.clock import Clock, SteadyClock
 from everynode.base.ids import Ids
 from everynode.base.samples import Samples
-from everynode.store.contract import Store, StoreFailed, StoreFull
+from everynode.store.contract import Store, StoreFailed, StoreFull, Written
 from everynode.wire.message import Request, Response
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,15 @@ class ApiServer:
             "binding": lambda call: binding.bind(self._writer, call),
             "eviction": Evictor(self._writer).evict,
         }
+
+    @property
+    def written(self) -> Written:
+        """What its store has written."""
+        return self._store.written
+
+    def stored(self, resource: Resource) -> int:
+        """How many objects of a kind there are."""
+        return self._store.count(resource.prefix)
 
     async def run(self) -> None:
         """The server's background work: Events that have lived their hour go. Runs until it is cancelled."""
