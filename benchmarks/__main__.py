@@ -2,8 +2,8 @@
 
     python -m benchmarks [NAME …] [--sizes N,N,…] [--largest]
 
-All of them, or those named. `--sizes` are the fleets of `rollout`; `--largest` adds fleets of 100,000 nodes, and a million to the
-planner's (20 minutes more). Each bench runs in a process of its own, so that none sees what another left behind, and prints
+All of them, or those named. `--sizes` are the fleets of `rollout`; `--largest` adds fleets of 100,000 nodes and a million to
+the planner's (20 minutes more). Each bench runs in a process of its own, so that none sees what another left behind, and prints
 its figures through `benchmarks.figures`. CPU time and counters are preferred to wall time, which a busy machine stretches.
 """
 

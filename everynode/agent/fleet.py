@@ -132,6 +132,11 @@ class SimulatedFleet:
     def runtime(self) -> Runtime:
         return self._runtime
 
+    @property
+    def found(self) -> asyncio.Event:
+        """Set once the Nodes are known that stood when the fleet began."""
+        return self._node_informer.synced
+
     async def run(self) -> None:
         """Runs the machines until cancelled."""
         if not self._nodes:

@@ -33,6 +33,7 @@ from everynode.base.clock import Clock, SteadyClock, SystemClock
 from everynode.base.ids import Ids
 from everynode.base.tasks import BackgroundFailure, Tasks
 from everynode.client.client import Client
+from everynode.reconcile.informer import InformerSet
 from everynode.reconcile.recorder import Recorder
 from everynode.store.contract import Store, StoreUnavailable
 from everynode.store.lock import DirectoryLock
@@ -140,18 +141,26 @@ class Cluster:
             await bootstrap(self.client("system:apiserver"), ca)
         except ApiError as error:
             raise CannotStart(f"what every cluster has cannot be set up: {error}") from error
-        self._start_controllers(ca)
-        self._start_fleet()
+        fleet = self._start_fleet()
+        self._start_controllers(ca, fleet)
 
-    def _start_controllers(self, ca: str) -> None:
+    def _start_controllers(self, ca: str, fleet: SimulatedFleet) -> None:
         plane = ControlPlane(self._component, self._recorder, self.clock, self._dice, ca)
         self.daemon_sets = plane.daemon_sets
         assert self._api is not None
         self._api.samples.append(plane.daemon_sets.samples)
         for name, part in plane.parts.items():
             self._tasks.start(name, part.run())
+        self._tasks.start("informers", self._inform(plane.informers, fleet))
 
-    def _start_fleet(self) -> None:
+    async def _inform(self, informers: InformerSet, fleet: SimulatedFleet) -> None:
+        """Shows the controllers what there is, after the machines have found their Nodes.
+
+        Over a full store the cluster is ready then; what a large fleet's controllers read first would hold that up."""
+        await fleet.found.wait()
+        await informers.run()
+
+    def _start_fleet(self) -> SimulatedFleet:
         config = self.config
         try:
             rules = RuleBook.open(config.simulation) if config.simulation is not None else None
@@ -162,6 +171,7 @@ class Cluster:
         recorder = Recorder(client, "kubelet", clock=self.clock, dice=self._dice)
         self._fleet = SimulatedFleet(client, recorder, SteadyClock(self.clock), self.ids, config.nodes, rules)
         self._tasks.start("simulated nodes", self._fleet.run())
+        return self._fleet
 
     def _component(self, user: str, agent: str, *groups: str) -> Client:
         """Speaks to the API in this process as one of its own parts; `agent` is what managed fields name."""

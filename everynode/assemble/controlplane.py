@@ -1,7 +1,7 @@
 """The controllers and the scheduler of one cluster, put together: who each is, what it reads, what it speaks through.
 
-One set of informers serves them all; each acts, and tells of it, in its own name. Nothing runs yet: `parts` are to be started
-by whoever asked for them.
+One set of informers serves them all; each acts, and tells of it, in its own name. Nothing runs yet: `parts` and
+`informers` are to be started by whoever asked for them.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class ControlPlane:
         self._client = client
         self._recorder = recorder
         self._clock = clock
-        self._informers = InformerSet(client("system:kube-controller-manager", "everynode"), dice=dice)
+        self.informers = InformerSet(client("system:kube-controller-manager", "everynode"), dice=dice)
         self.daemon_sets = self._daemon_sets()
-        account, informers = self._account, self._informers
+        account, informers = self._account, self.informers
         self.parts: Mapping[str, Part] = {
             "daemonset controller": self.daemon_sets,
             "scheduler": self._scheduler(),
@@ -71,35 +71,34 @@ class ControlPlane:
             "service account controller": ServiceAccountController(
                 account("service-account-controller"), informers, ca=ca
             ),
-            "informers": informers,
         }
 
     def _daemon_sets(self) -> DaemonSetController:
         client = self._account("daemon-set-controller")
         events = self._recorder(client, "daemonset-controller")
-        return DaemonSetController(client, self._informers, events, self._clock)
+        return DaemonSetController(client, self.informers, events, self._clock)
 
     def _scheduler(self) -> Scheduler:
         client = self._client("system:kube-scheduler", "kube-scheduler")
-        return Scheduler(client, self._informers, self._recorder(client, "default-scheduler"), clock=self._clock)
+        return Scheduler(client, self.informers, self._recorder(client, "default-scheduler"), clock=self._clock)
 
     def _node_lifecycle(self) -> NodeLifecycleController:
         client = self._account("node-controller")
         events = self._recorder(client, "node-controller")
-        return NodeLifecycleController(client, self._informers, events, self._clock)
+        return NodeLifecycleController(client, self.informers, events, self._clock)
 
     def _taint_eviction(self) -> TaintEvictionController:
         client = self._account("node-controller")
         events = self._recorder(client, "taint-eviction-controller")
-        return TaintEvictionController(client, self._informers, events, self._clock)
+        return TaintEvictionController(client, self.informers, events, self._clock)
 
     def _disruptions(self) -> DisruptionController:
         client = self._account("disruption-controller")
-        return DisruptionController(client, self._informers, self._recorder(client, "controllermanager"), self._clock)
+        return DisruptionController(client, self.informers, self._recorder(client, "controllermanager"), self._clock)
 
     def _garbage(self) -> GarbageCollector:
         client = self._account("generic-garbage-collector")
-        return GarbageCollector(client, self._informers, self._recorder(client, "garbage-collector-controller"))
+        return GarbageCollector(client, self.informers, self._recorder(client, "garbage-collector-controller"))
 
     def _account(self, name: str) -> Client:
         """The client of one of our controllers, under the service account that it has in Kubernetes."""
