@@ -467,7 +467,8 @@ class Stage:
             if pod["spec"].get("nodeName", "") not in nodes:
                 if not recount.terminal(pod):
                     self._abandoned.add(recount.uid(pod))
-            elif not recount.controller_of(pod):
+            elif not (recount.controller_of(pod) and recount.mark_of(pod)):
+                # Nobody's, or made by nobody and adopted since: it may be larger than a node has room for.
                 self.delete_pod(pod, 0)
 
     def _free_the_stranded(self) -> None:

@@ -186,7 +186,7 @@ class Quotas(Warden):
         if prefix != PODS.prefix or old is not None or new is None:
             return
         self._earlier = [each for each in self._earlier if each[0] == now]
-        versions = [*self.tables.quotas.values(), *(quota for _, quota in self._earlier)]
+        versions = [*self.tables.quotas.values(), *(quota for _, quota in self._earlier)] if self.tables.quotas else []
         used = recount.quota_used([*self.tables.pods.values(), new], now)
         if versions and not any(quota is None or recount.within(used, quota) for quota in versions):
             allowed = [quota["spec"]["hard"] for quota in versions if quota is not None]
@@ -206,29 +206,30 @@ class Orphans(Warden):
     def __init__(self, tables: Tables) -> None:
         super().__init__(tables)
         self._since: dict[str, float] = {}  # pods of nodes that are gone, by uid, with when that came to be
-        self._turned: dict[str, float] = {}  # nodes, with when they came or went
+        # By node: when it may have been found missing, and when it came. As in Kubernetes the quarantine runs from the first
+        # time on, though the node may have been back meanwhile.
+        self._missing: dict[str, list[float]] = {}
+        self._came: dict[str, float] = {}
         self.collected: set[str] = set()
 
     def write(self, now: float, prefix: str, old: Json | None, new: Json | None) -> Iterator[Violation]:
-        if prefix == NODES.prefix and (old is None) != (new is None):
-            name = (new or old or {})["metadata"]["name"]
-            for pod in self.tables.pods.values():
-                if pod["spec"].get("nodeName") == name:
-                    self._note(recount.uid(pod), now if new is None else None)
-            self._turned[name] = now
+        if prefix == NODES.prefix and old is None and new is not None:
+            name = new["metadata"]["name"]
+            self._came[name] = now
+            for uid in [recount.uid(pod) for pod in self._pods_of(name)]:
+                self._since.pop(uid, None)
+        elif prefix == NODES.prefix and old is not None and new is None:
+            name = old["metadata"]["name"]
+            self._missing.setdefault(name, []).append(now)
+            for pod in self._pods_of(name):
+                self._since[recount.uid(pod)] = now
         elif prefix == PODS.prefix and old is not None and new is None:
-            self._note(recount.uid(old), None)
+            self._since.pop(recount.uid(old), None)
         elif prefix == PODS.prefix and new is not None and recount.uid(new) not in self._since:
             node = new["spec"].get("nodeName")
             if node and node not in self.tables.nodes:
-                self._note(recount.uid(new), now)
+                self._is_abandoned(new, now)
         return iter(())
-
-    def _note(self, uid: str, since: float | None) -> None:
-        if since is None:
-            self._since.pop(uid, None)
-        else:
-            self._since[uid] = since
 
     def passed(self, now: float) -> Iterator[Violation]:
         for pod in self.tables.pods.values():
@@ -237,7 +238,10 @@ class Orphans(Warden):
                 yield Abandoned(f"{pod['metadata']['name']} stands at {now:.3f}, its node is gone since {since:.3f}")
 
     def restarted(self, now: float) -> None:
-        self._since = dict.fromkeys(self._since, now)
+        self._missing.clear()
+        for pod in self.tables.pods.values():
+            if recount.uid(pod) in self._since:
+                self._is_abandoned(pod, now)
 
     def collects(self, now: float, pod: Json) -> Violation | None:
         """The pod garbage collector is about to end this pod."""
@@ -246,6 +250,15 @@ class Orphans(Warden):
         if not node:
             return None if recount.terminating(pod) else OutOfPlace(f"{what}, though it may yet come to a node")
         if node in self.tables.nodes:
-            return None if self._turned.get(node) == now else OutOfPlace(f"{what}, though its node is there")
-        waited = now - self._turned.get(node, 0.0)
-        return None if waited >= QUARANTINE else OutOfPlace(f"{what}, {waited:.1f} s after its node went")
+            return None if self._came[node] == now else OutOfPlace(f"{what}, though its node is there")
+        missing = self._missing.get(node, [])
+        if any(QUARANTINE <= now - since <= COLLECTED_WITHIN for since in missing):
+            return None
+        return OutOfPlace(f"{what}, though its node is missing only since {missing}")
+
+    def _pods_of(self, node: str) -> Iterator[Json]:
+        return (pod for pod in self.tables.pods.values() if pod["spec"].get("nodeName") == node)
+
+    def _is_abandoned(self, pod: Json, now: float) -> None:
+        self._since[recount.uid(pod)] = now
+        self._missing.setdefault(pod["spec"]["nodeName"], []).append(now)
