@@ -12,6 +12,7 @@ from collections import Counter
 from typing import Any
 
 import msgspec
+import pytest
 
 from everynode.api.scheme import DAEMON_SETS
 from everynode.assemble.cluster import Cluster
@@ -67,10 +68,19 @@ async def rolled_out(client: Client, nodes: int) -> None:
 
 def counters(cluster: Cluster) -> Counter[str]:
     """All that has been done so far, the clock's part left out."""
-    found = Counter({"nodes examined": cluster.daemon_sets.examined})
+    written = cluster.api.written
+    found = Counter(
+        {
+            "nodes examined": cluster.daemon_sets.examined,
+            "events published": written.events,
+            "KB written": written.value_bytes // 1000,
+        }
+    )
     for (verb, plural, code), number in cluster.api.answered.items():
         if plural not in BY_THE_CLOCK:
             found[f"{verb} {plural} {code}"] += number
+        elif verb in ("create", "update", "patch", "delete") and code < 400:
+            found["events published"] -= number
     return found
 
 
@@ -100,3 +110,6 @@ def test_an_update_costs_a_node_the_same_in_any_fleet() -> None:
     assert large["create pods 201"] == 2
     assert large["patch pods 200"] == 1
     assert large["nodes examined"] < 6
+    # Made, bound, reported, marked, removed; and the event that tells of the binding.
+    assert large["events published"] == pytest.approx(6, abs=0.1)
+    assert large["KB written"] < 12
