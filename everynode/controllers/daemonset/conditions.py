@@ -93,11 +93,11 @@ def _degraded(blocking: Sequence[Cause]) -> DaemonSetCondition:
 
 
 def _reason_of(blocking: Sequence[Cause]) -> tuple[str, str]:
-    """(reason, message): the cause behind the others stands last, so the reason is that of the last one."""
+    """(reason, message). That the budget is used up follows from something else, which is the reason."""
     if not blocking:
         return "RolloutBlocked", "The rollout does not go on."
-    told = blocking[:MOST_TOLD]
-    return told[-1].kind.value, "; ".join(cause.sentence for cause in told) + "."
+    behind = [cause for cause in blocking if cause.kind is not Kind.BUDGET_USED_UP] or blocking
+    return behind[0].kind.value, "; ".join(cause.sentence for cause in blocking[:MOST_TOLD]) + "."
 
 
 def _condition(type: str, status: bool, reason: str, message: str) -> DaemonSetCondition:
