@@ -147,11 +147,14 @@ def resident_megabytes() -> float:
 
 
 class Available:
-    """Counts, by a watch of the pods, how many serve their node; the fewest seen since `reset`."""
+    """Counts, by a watch of the pods, how many serve their node; `fewest` is the least since `reset`.
+
+    `counted` is set once all that are there have been."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._ready: set[str] = set()
+        self.counted = asyncio.Event()
         self.fewest = 0
 
     async def run(self) -> None:
@@ -159,6 +162,7 @@ class Available:
         listing = await self._client.list(PODS, NAMESPACE, view=_Pod, limit=500)
         self._ready = {pod.metadata.uid for pod in listing.items if pod.ready}
         since = listing.resource_version
+        self.counted.set()
         async with aclosing(self._client.watch(PODS, NAMESPACE, since=since, view=_Pod)) as changes:
             async for change in changes:
                 uid = change.object.metadata.uid
@@ -170,9 +174,6 @@ class Available:
 
     def reset(self) -> None:
         self.fewest = len(self._ready)
-
-    def __len__(self) -> int:
-        return len(self._ready)
 
 
 @dataclass(slots=True)
@@ -201,7 +202,7 @@ class Bench:
         tell(self._name("memory a node"), kilobytes, "KB", self._largest(16.0), self._largest(12.0))
         available = Available(client)
         watching = asyncio.ensure_future(available.run())
-        await asyncio.sleep(2)
+        await available.counted.wait()
         available.reset()
         points: list[tuple[float, float]] = []
         drawing = asyncio.ensure_future(self._progress(points))
