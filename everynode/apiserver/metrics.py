@@ -19,23 +19,25 @@ from everynode.wire.message import Response
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Answered = Counter[tuple[str, str, int]]
+Sent = Counter[scheme.Resource]
 
 
-def serve(answered: Answered, store: Store, others: Sequence[Samples] = ()) -> Response:
+def serve(answered: Answered, sent: Sent, store: Store, others: Sequence[Samples] = ()) -> Response:
     """The metrics of this moment, the server's own and those of other parts of this process."""
     # Loaded when first asked for: it would cost every start 20 ms.
     from prometheus_client import CollectorRegistry, generate_latest
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(answered, store, others))
+    registry.register(_Collector(answered, sent, store, others))
     return Response(200, {"content-type": CONTENT_TYPE}, generate_latest(registry))
 
 
 class _Collector:
     """Gives the counters as prometheus-client's metric families."""
 
-    def __init__(self, answered: Answered, store: Store, others: Sequence[Samples]) -> None:
+    def __init__(self, answered: Answered, sent: Sent, store: Store, others: Sequence[Samples]) -> None:
         self._answered = answered
+        self._sent = sent
         self._store = store
         self._others = others
 
@@ -47,10 +49,19 @@ class _Collector:
             requests.add_metric([verb, plural, str(code)], times)
         yield requests
 
+        told = CounterMetricFamily(
+            "apiserver_watch_events", "Events sent to those who watch.", labels=["group", "version", "resource"]
+        )
+        for resource, times in self._sent.items():
+            told.add_metric([resource.group, resource.version, resource.plural], times)
+        yield told
+
+        stored = {
+            each.prefix: each.group_resource for each in scheme.RESOURCES if not each.is_review and not each.stored_as
+        }
         objects = GaugeMetricFamily("apiserver_storage_objects", "Objects stored.", labels=["resource"])
-        for resource in scheme.RESOURCES:
-            if not resource.is_review and not resource.stored_as:
-                objects.add_metric([resource.group_resource], self._store.count(resource.prefix))
+        for prefix, name in stored.items():
+            objects.add_metric([name], self._store.count(prefix))
         yield objects
 
         revision = GaugeMetricFamily("everynode_store_revision", "The newest readable revision.")
@@ -58,13 +69,17 @@ class _Collector:
         yield revision
 
         written = self._store.written
-        for name, about, value in (
-            ("commits", "Commits to the medium.", written.commits),
+        commits = CounterMetricFamily("everynode_store_commits", "Commits to the medium.")
+        commits.add_metric([], written.commits)
+        yield commits
+        for name, about, counts in (
             ("events", "Writes that were committed; each is an event for who watches.", written.events),
             ("written_bytes", "Bytes of the values written.", written.value_bytes),
+            ("delivered_events", "How many times a write was handed to a watch.", written.delivered),
         ):
-            counted = CounterMetricFamily(f"everynode_store_{name}", about)
-            counted.add_metric([], value)
+            counted = CounterMetricFamily(f"everynode_store_{name}", about, labels=["resource"])
+            for prefix, value in counts.items():
+                counted.add_metric([stored.get(prefix, prefix)], value)
             yield counted
 
         families: dict[str, Any] = {}

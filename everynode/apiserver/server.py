@@ -89,8 +89,13 @@ class ApiServer:
 
     @property
     def written(self) -> Written:
-        """What its store has written."""
+        """What its store has done."""
         return self._store.written
+
+    @property
+    def sent(self) -> Counter[Resource]:
+        """Watch events sent."""
+        return self._watcher.sent
 
     def stored(self, resource: Resource) -> int:
         """How many objects of a kind there are."""
@@ -162,7 +167,7 @@ class ApiServer:
         if path == "/version":
             return media.document(200, version())
         if path == "/metrics":
-            return metrics.serve(self.answered, self._store, self.samples)
+            return metrics.serve(self.answered, self.sent, self._store, self.samples)
         found = health.serve(request, user, self._store) or discovery.serve(request) or openapi.serve(request)
         if found is None:
             raise status.no_such_path()

@@ -9,6 +9,7 @@ revision it saw last. A revision that is no longer kept is answered with an ERRO
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
@@ -50,6 +51,8 @@ class Watcher:
         self._ids = ids
         self._lines: dict[tuple[Resource, int, bytes], bytes] = {}
         self._lines_bytes = 0
+        # Events sent, those of first states included, bookmarks not.
+        self.sent: Counter[Resource] = Counter()
 
     async def watch(self, call: Call) -> Response:
         """A stream of watch events; every error that can be told beforehand is raised here."""
@@ -172,6 +175,7 @@ class _Lines:
 
     def added(self, entry: Entry) -> bytes:
         # Not shared: many objects of a first state carry revisions that other lines are kept under.
+        self._watcher.sent[self._call.resource] += 1
         return self._render(b"ADDED", stored.present(self._call.resource, entry))
 
     def change(self, event: Event) -> bytes:
@@ -189,6 +193,7 @@ class _Lines:
 
     def _whole(self, type_: bytes, value: Entry, revision: int) -> bytes:
         resource = self._call.resource
+        self._watcher.sent[resource] += 1
         if self._form is Form.OBJECT:
             return self._watcher.line(type_, resource, value, revision)
         return self._render(type_, stored.with_revision(resource, value.value, revision))

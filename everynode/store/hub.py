@@ -11,9 +11,10 @@ Nobody is waited for: a watch whose queue is over its bound is closed with Watch
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from everynode.store.contract import Event, StoreError, WatcherTooSlow
+from everynode.store.contract import Event, StoreError, WatcherTooSlow, kind_of
 
 # Events a watch may be behind. A healthy reader empties its queue every few turns of the loop; one that is a whole
 # history behind would pin as much memory as the history itself, and is better off listing again.
@@ -89,6 +90,8 @@ class Hub:
 
     def __init__(self, revision: int, queue_limit: int = WATCH_QUEUE_EVENTS) -> None:
         self.revision = revision
+        # By kind of key: how many times an event was handed to a watch.
+        self.delivered: Counter[str] = Counter()
         self._queue_limit = queue_limit
         self._buckets: dict[str, dict[str, list[HubWatch]]] = {}
 
@@ -118,10 +121,12 @@ class Hub:
         """Hands out events that have just become durable and readable."""
         late: list[HubWatch] = []
         for event in events:
+            handed = 0
             for prefix in (*_prefixes(event.key), event.key):
                 terms = self._buckets.get(prefix)
                 if terms is not None:
-                    late += _deliver(event, terms)
+                    handed += _deliver(event, terms, late)
+            self.delivered[kind_of(event.key)] += handed
         self.revision = events[-1].revision
         for watch in late:
             self.forget(watch)
@@ -136,13 +141,15 @@ class Hub:
                     watch.end(error)
 
 
-def _deliver(event: Event, terms: dict[str, list[HubWatch]]) -> list[HubWatch]:
-    """Queues the event with the watches of one prefix that want it; returns those that had no room."""
-    late = [watch for watch in terms.get("", ()) if not watch.put(event)]
-    if len(terms) > 1 or "" not in terms:
-        for term in _terms(event):
-            late += [watch for watch in terms.get(term, ()) if not watch.put(event)]
-    return late
+def _deliver(event: Event, terms: dict[str, list[HubWatch]], late: list[HubWatch]) -> int:
+    """Queues the event with the watches of one prefix that want it, and tells how many those are; who had no room is `late`."""
+    handed = 0
+    wanted = ("", *_terms(event)) if len(terms) > 1 or "" not in terms else ("",)
+    for term in wanted:
+        bucket = terms.get(term, ())
+        handed += len(bucket)
+        late += [watch for watch in bucket if not watch.put(event)]
+    return handed
 
 
 def _terms(event: Event) -> Iterable[str]:

@@ -42,6 +42,7 @@ from everynode.store.contract import (
     StoreFull,
     StoreUnavailable,
     Written,
+    kind_of,
 )
 from everynode.store.history import HISTORY_BYTES, HISTORY_EVENTS, History
 from everynode.store.hub import WATCH_QUEUE_EVENTS, Hub, HubWatch
@@ -101,8 +102,8 @@ class LocalStore:
         self._state = State()
         self._history = History(journal.floor, history_events, history_bytes)
         self._load()
-        self.written = Written()
         self._hub = Hub(self._history.newest, watch_queue_events)
+        self.written = Written(delivered=self._hub.delivered)
         self._next_revision = self._history.newest + 1
         self._line: dict[int, _InLine] = {}
         self._newest_in_line: dict[str, _InLine] = {}
@@ -229,12 +230,13 @@ class LocalStore:
 
     def _publish(self, events: Sequence[Event]) -> None:
         self.written.commits += 1
-        self.written.events += len(events)
         for event in events:
             self._state.apply(event)
             self._history.append(event)
+            kind = kind_of(event.key)
+            self.written.events[kind] += 1
             if event.after is not None:
-                self.written.value_bytes += len(event.after.value)
+                self.written.value_bytes[kind] += len(event.after.stored)
         left = self._history.trim()
         if left:
             self._journal.forget(left)

@@ -17,7 +17,7 @@ from itertools import islice
 
 from sortedcontainers import SortedList
 
-from everynode.store.contract import Entry, Event, Facets, Page
+from everynode.store.contract import Entry, Event, Facets, Page, kind_of
 from everynode.store.packing import Patterns
 from everynode.store.terms import OrderedKeys, TermIndex, bounds
 
@@ -63,7 +63,7 @@ class State:
 
     def packed(self, entry: Entry) -> Entry:
         """The same entry, its value packed if it is worth it."""
-        packed = self._patterns.pack(_kind_of(entry.key), entry.value)
+        packed = self._patterns.pack(kind_of(entry.key), entry.value)
         if packed is None:
             return entry
         value, pattern = packed
@@ -121,8 +121,3 @@ def _carries(facets: Facets, terms: Sequence[str]) -> bool:
 
 def _key_of(entry: Entry) -> str:
     return entry.key
-
-
-def _kind_of(key: str) -> str:
-    """The first two parts of a key: `core/pods/default/a` is one of `core/pods/`."""
-    return key[: key.find("/", key.find("/") + 1) + 1]

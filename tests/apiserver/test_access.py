@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from everynode.wire.message import Peer
@@ -130,5 +132,29 @@ async def test_metrics_tell_what_was_asked_and_what_is_stored(api: Caller, core:
     assert 'apiserver_request_total{code="404",resource="pods",verb="get"} 1.0' in text
     assert 'apiserver_storage_objects{resource="pods"} 1.0' in text
     assert f"everynode_store_revision {float(api.store.revision)}" in text
+    assert 'everynode_store_events_total{resource="pods"} 1.0' in text
+    size = len((await api.store.range("core/pods/")).entries[0].value)
+    assert f'everynode_store_written_bytes_total{{resource="pods"}} {float(size)}' in text
     api.peer = Peer("jane")
     assert (await api.get("/metrics")).code == 403
+
+
+async def test_metrics_tell_what_was_sent_to_watches(api: Caller, core: str) -> None:
+    """The store hands the second pod to both watches, and one of them leaves it out."""
+    since = str(api.store.revision)
+    watches = [
+        await api.watch(f"{core}/pods", labelSelector=selector, resourceVersion=since)
+        for selector in ("app!=y", "app=y")
+    ]
+    first, second = [asyncio.ensure_future(watch.named()) for watch in watches]
+    await asyncio.sleep(0)
+    await api.create(f"{core}/pods", pod("a", labels={"app": "x"}))
+    assert await first == ("ADDED", "a")
+    leaving_out = asyncio.ensure_future(watches[0].named())
+    await asyncio.sleep(0)
+    await api.create(f"{core}/pods", pod("b", labels={"app": "y"}))
+    assert await second == ("ADDED", "b")
+    text = (await api.send("GET", "/metrics")).body.decode().splitlines()
+    assert 'apiserver_watch_events_total{group="",resource="pods",version="v1"} 2.0' in text
+    assert 'everynode_store_delivered_events_total{resource="pods"} 3.0' in text
+    leaving_out.cancel()

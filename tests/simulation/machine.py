@@ -15,7 +15,9 @@ A failure prints the steps that lead to it, as calls that can be pasted into a t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -36,7 +38,7 @@ which = st.integers(0, 7)
 images = st.sampled_from(
     ["good:1", "good:2", "good:3", "slow:1", "slow:2", "crash:1", "crash:2", "never:1", "missing:1"]
 )
-zones = st.sampled_from(["", "", "a", "b"])
+zones = st.sampled_from(["", "", "", "a"])  # nodes are in none at first
 strategies = st.one_of(
     st.just(rolling(1)),
     st.builds(rolling, st.sampled_from([1, 2, "30%", "50%", "100%"])),
@@ -66,7 +68,22 @@ quotas = st.sampled_from(
 min_ready = st.sampled_from([0, 0, 5, 30])
 history = st.sampled_from([0, 1, 10])
 effects = st.sampled_from(["", "NoSchedule", "NoExecute", "PreferNoSchedule"])
-spans = st.sampled_from([0.0, 0.0, 0.05, 0.3, 1.0, 2.5, 6.0, 12.0, 31.0, 60.0, 400.0])
+# After each step: nothing has been heard of it yet, it is under way, or all that follows has happened.
+pauses = st.sampled_from([0.0, 0.0, 0.05, 0.3, 1.0, 2.5, 6.0, 12.0, 31.0])
+
+
+def step(**choices: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any]:
+    """A rule after which time passes: were that a rule like the others, most would fall on one moment."""
+
+    def of(act: Callable[..., None]) -> Any:
+        @functools.wraps(act)
+        def acted(self: Rollouts, then: float = 0.0, **chosen: Any) -> None:
+            act(self, **chosen)
+            self.stage.advance(then)
+
+        return rule(then=pauses, **choices)(acted)
+
+    return of
 
 
 class Rollouts(RuleBasedStateMachine):
@@ -105,25 +122,37 @@ class Rollouts(RuleBasedStateMachine):
         nodes = self.stage.nodes
         return nodes[which % len(nodes)] if nodes else None
 
-    @rule(seconds=spans)
+    @rule(seconds=st.sampled_from([31.0, 60.0, 400.0]))
     def time_passes(self, seconds: float) -> None:
         self.stage.advance(seconds)
 
-    @rule(which=which, image=images)
+    @step(which=which, image=images)
     def set_image(self, which: int, image: str) -> None:
         if (name := self.existing(which)) is not None:
             self.stage.roll(name, Template(image))
 
-    @rule(which=which, effect=effects)
+    @step(
+        which=which, image=st.sampled_from(["good:4", "good:5", "slow:4"]), strategy=st.sampled_from([None, rolling(1)])
+    )
+    def update(self, which: int, image: str, strategy: Json | None) -> None:
+        """An update such as most are: of pods that are well, by pods that will be."""
+        if (name := self.existing(which)) is not None:
+            if strategy is not None:
+                self.stage.change(name, updateStrategy=strategy)
+            self.stage.roll(name, "good:1")
+            self.stage.advance(60)
+            self.stage.roll(name, Template(image))
+
+    @step(which=which, effect=effects)
     def taint_node(self, which: int, effect: str) -> None:
         if (node := self.node(which)) is not None:
             self.stage.taint(node, effect)
 
-    @rule(index=st.integers(0, SIZE - 1), seconds=st.sampled_from([-300.0, 0.0, 40.0, 300.0]))
+    @step(index=st.integers(0, SIZE - 1), seconds=st.sampled_from([-300.0, 0.0, 40.0, 300.0]))
     def skew(self, index: int, seconds: float) -> None:
         self.stage.skew(f"node-{index:05d}", seconds)
 
-    @rule(which=which, grace=st.sampled_from([None, 0, 5]))
+    @step(which=which, grace=st.sampled_from([None, 0, 5]))
     def delete_pod(self, which: int, grace: int | None) -> None:
         if (pod := self.pod(which)) is not None:
             self.stage.delete_pod(pod, grace)
@@ -139,7 +168,7 @@ class AnyWeather(Rollouts):
         strategy=strategies,
         min_ready=min_ready,
         budget=st.one_of(st.none(), budgets),
-        seconds=spans,
+        seconds=pauses,
         durable=seldom,
     )
     def begin(
@@ -153,96 +182,96 @@ class AnyWeather(Rollouts):
 
     # Time
 
-    @rule(down=st.sampled_from([0.0, 5.0, 100.0]), crash=st.booleans())
+    @step(down=st.sampled_from([0.0, 5.0, 100.0]), crash=st.booleans())
     def restart(self, down: float, crash: bool) -> None:
         self.stage.restart(down, crash=crash)
 
     # DaemonSets
 
-    @rule(name=names, template=templates, listens=seldom, strategy=strategies, min_ready=min_ready, history=history)
+    @step(name=names, template=templates, listens=seldom, strategy=strategies, min_ready=min_ready, history=history)
     def create(
         self, name: str, template: Template, listens: bool, strategy: Json, min_ready: int, history: int
     ) -> None:
         template = dataclasses.replace(template, port=PORTS[name] * listens)
         self.stage.create(name, template, strategy, min_ready=min_ready, history=history, app=APPS[name])
 
-    @rule(which=which, propagation=st.sampled_from(["Background", "Foreground", "Orphan"]))
+    @step(which=which, propagation=st.sampled_from(["Background", "Foreground", "Orphan"]))
     def delete(self, which: int, propagation: str) -> None:
         if (name := self.existing(which)) is not None:
             self.stage.delete(name, propagation)
 
-    @rule(which=which, template=templates, listens=seldom)
+    @step(which=which, template=templates, listens=seldom)
     def change_template(self, which: int, template: Template, listens: bool) -> None:
         if (name := self.existing(which)) is not None:
             self.stage.roll(name, dataclasses.replace(template, port=PORTS[name] * listens))
 
-    @rule(which=which, strategy=strategies)
+    @step(which=which, strategy=strategies)
     def change_strategy(self, which: int, strategy: Json) -> None:
         if (name := self.existing(which)) is not None:
             # A strategic patch would leave the other budget in place; so does a merge patch, unless it is null.
             self.stage.change(name, updateStrategy={"rollingUpdate": None, **strategy})
 
-    @rule(which=which, seconds=min_ready)
+    @step(which=which, seconds=min_ready)
     def change_min_ready(self, which: int, seconds: int) -> None:
         if (name := self.existing(which)) is not None:
             self.stage.change(name, minReadySeconds=seconds)
 
-    @rule(which=which, back=st.integers(1, 3))
+    @step(which=which, back=st.integers(1, 3))
     def undo(self, which: int, back: int) -> None:
         if (name := self.existing(which)) is not None:
             self.stage.undo(name, back)
 
     # Nodes
 
-    @rule(which=which, zone=st.sampled_from([None, "a", "b"]))
+    @step(which=which, zone=st.sampled_from([None, "a", "b"]))
     def label_node(self, which: int, zone: str | None) -> None:
         if (node := self.node(which)) is not None:
             self.stage.label(node, zone)
 
-    @rule(which=which, unschedulable=st.booleans())
+    @step(which=which, unschedulable=st.booleans())
     def cordon(self, which: int, unschedulable: bool) -> None:
         if (node := self.node(which)) is not None:
             self.stage.cordon(node, unschedulable)
 
-    @rule(which=which)
+    @step(which=which)
     def delete_node(self, which: int) -> None:
         if (node := self.node(which)) is not None:
             self.stage.delete_node(node)
 
-    @rule(index=st.integers(0, SIZE - 1), zone=zones)
+    @step(index=st.integers(0, SIZE - 1), zone=zones)
     def bring_node_back(self, index: int, zone: str) -> None:
         name = f"node-{index:05d}"
         if name not in self.stage.nodes:
             self.stage.make_node(name, simulated=True, zone=zone)
 
-    @rule(name=st.sampled_from(MADE), zone=zones)
+    @step(name=st.sampled_from(MADE), zone=zones)
     def make_node(self, name: str, zone: str) -> None:
         if name not in self.stage.nodes:
             self.stage.make_node(name, zone=zone)
 
-    @rule()
+    @step()
     def work_as_kubelet(self) -> None:
         self.stage.work_as_kubelet()
 
-    @rule(index=st.integers(0, SIZE - 1), silent=st.booleans())
+    @step(index=st.integers(0, SIZE - 1), silent=st.booleans())
     def silence(self, index: int, silent: bool) -> None:
         self.stage.silence(f"node-{index:05d}", silent)
 
     # Pods
 
-    @rule(which=which, app=st.sampled_from([None, "one", "two"]))
+    @step(which=which, app=st.sampled_from([None, "one", "two"]))
     def label_pod(self, which: int, app: str | None) -> None:
         if (pod := self.pod(which)) is not None:
             self.stage.label_pod(pod, app)
 
-    @rule(which=which)
+    @step(which=which)
     def fail_pod(self, which: int) -> None:
         # Only where the test is the kubelet: another one would contradict.
         if (pod := self.pod(which, MADE)) is not None:
             self.stage.fail_pod(pod)
 
     @precondition(lambda self: self.bare < MOST_RUNNING)
-    @rule(
+    @step(
         which=which,
         cpu=st.sampled_from(["100m", "3500m"]),
         port=st.sampled_from([0, 0, *PORTS.values()]),
@@ -255,7 +284,7 @@ class AnyWeather(Rollouts):
             self.stage.bare_pod(f"bare-{self.bare}", node, cpu=cpu, port=port, priority=priority, pinned=pinned)
 
     @precondition(lambda self: self.bare < MOST_RUNNING)
-    @rule(which=which, priority=st.sampled_from(["", "low", "mid", "high"]))
+    @step(which=which, priority=st.sampled_from(["", "low", "mid", "high"]))
     def fill(self, which: int, priority: str) -> None:
         """An ordinary pod takes all the CPU that is left on a node."""
         if (node := self.node(which)) is not None:
@@ -267,16 +296,16 @@ class AnyWeather(Rollouts):
 
     # Budgets and quotas
 
-    @rule(app=st.sampled_from(["one", "one", "one", "two"]), budget=budgets, policy=policies)
+    @step(app=st.sampled_from(["one", "one", "one", "two"]), budget=budgets, policy=policies)
     def guard(self, app: str, budget: Json, policy: Json) -> None:
         self.stage.guard(app, **budget, **policy)
 
     @precondition(lambda self: self.stage.witness.tables.budgets)
-    @rule()
+    @step()
     def unguard(self) -> None:
         self.stage.unguard()
 
-    @rule(which=which, count=st.integers(1, 3), grace=st.sampled_from([None, None, 0]))
+    @step(which=which, count=st.integers(1, 3), grace=st.sampled_from([None, None, 0]))
     def evict(self, which: int, count: int, grace: int | None) -> None:
         """Of pods that a budget guards, if any are."""
         tables = self.stage.witness.tables
@@ -285,14 +314,14 @@ class AnyWeather(Rollouts):
         pods = guarded or pods
         self.stage.evict([pods[(which + each) % len(pods)] for each in range(min(count, len(pods)))], grace)
 
-    @rule(which=which)
+    @step(which=which)
     def drain(self, which: int) -> None:
         """Cordons a node and evicts all that is on it, as `kubectl drain` would if DaemonSets were not there."""
         if (node := self.node(which)) is not None:
             self.stage.cordon(node)
             self.stage.evict([pod for pod in self.stage.witness.pods.values() if pod["spec"].get("nodeName") == node])
 
-    @rule(quota=quotas)
+    @step(quota=quotas)
     def bound(self, quota: dict[str, str]) -> None:
         if quota:
             self.stage.bound(**quota)

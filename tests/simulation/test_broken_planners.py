@@ -2,6 +2,9 @@
 
 Each test puts one wrong piece in the place of a right one and drives the machine through one fixed, bad day, on which a sound
 controller does well. So a test says the same whatever hypothesis would have chosen, and takes a second.
+
+That the machine comes upon such days by itself is shown too: left to chance (with a seed that stays the same, so that no test
+depends on luck), it finds each within the number of runs that every change of the code gets.
 """
 
 from __future__ import annotations
@@ -11,14 +14,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import Phase, seed, settings
 
 from everynode.controllers.daemonset import ledger, plan, shell
 from everynode.controllers.daemonset.observe import DaemonSetStatus
 from everynode.controllers.daemonset.placement import State, Verdict
 from everynode.controllers.daemonset.tally import Tally
-from tests.simulation.machine import Rollouts
+from tests.simulation.machine import AnyWeather, Rollouts
 from tests.simulation.recount import Json
 from tests.simulation.stage import ON_DELETE, rolling
+from tests.simulation.test_machine import PROFILES, run
 from tests.simulation.violations import (
     BudgetExceeded,
     NotConverged,
@@ -58,12 +63,26 @@ def a_bad_day(strategy: Json) -> None:
 def broken(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """`broken(what, where, name, wrong)`: with the wrong piece in place the day must end in that violation."""
 
-    def catch(violation: type[Violation], where: Any, name: str, wrong: Any, strategy: Json | None = None) -> None:
+    def catch(
+        violation: type[Violation],
+        where: Any,
+        name: str,
+        wrong: Any,
+        strategy: Json | None = None,
+    ) -> None:
         monkeypatch.setattr(where, name, wrong)
         with pytest.raises(violation):
             a_bad_day(strategy or rolling(1))
+        with pytest.raises(violation):
+            some_weather()
 
     return catch
+
+
+def some_weather() -> None:
+    """The machine, until it finds something; what it finds is not made smaller."""
+    chance = settings(PROFILES["ci"], derandomize=False, phases=[Phase.generate], print_blob=False)
+    run(seed(1)(AnyWeather), chance)
 
 
 @pytest.mark.parametrize("strategy", [rolling(1), rolling("30%"), rolling(0, 1), ON_DELETE], ids=str)

@@ -15,8 +15,11 @@ PROFILES = {
 }
 
 
+def run(machine: type[AnyWeather], profile: settings) -> None:
+    """A run may take as long as it takes, and draw as much."""
+    profile = settings(profile, deadline=None, suppress_health_check=list(HealthCheck))
+    run_state_machine_as_test(machine, settings=profile)
+
+
 def test_a_cluster_in_any_weather() -> None:
-    profile = PROFILES[os.environ.get("EVERYNODE_SIMULATION", "ci")]
-    run_state_machine_as_test(
-        AnyWeather, settings=settings(profile, deadline=None, suppress_health_check=list(HealthCheck))
-    )
+    run(AnyWeather, PROFILES[os.environ.get("EVERYNODE_SIMULATION", "ci")])

@@ -31,6 +31,11 @@ class Books:
     def key(self) -> str:
         return self.ledger.ds.key
 
+    @property
+    def examined(self) -> int:
+        """How many times a node was looked at, judging and planning."""
+        return self.ledger.examined + self.planned
+
     def took_over(self, new: DaemonSet) -> bool:
         """Takes over a newer view; False if it says nothing that was not known (our own status write)."""
         old, self.ledger.ds = self.ledger.ds, new

@@ -101,14 +101,13 @@ class DaemonSetController:
     @property
     def examined(self) -> int:
         """How many nodes have been looked at, judging and planning, for the DaemonSets there are."""
-        return sum(books.ledger.examined + books.planned for books in self._books.values())
+        return sum(books.examined for books in self._books.values())
 
     def samples(self) -> Iterator[Sample]:
         """How each DaemonSet's rollout goes, in numbers."""
         for key, books in self._books.items():
-            yield from samples_of(
-                books.ledger.ds, books.ledger.tally, books.ledger.strategy, self._reporter.blocked(key)
-            )
+            ledger = books.ledger
+            yield from samples_of(ledger.ds, ledger.tally, ledger.strategy, self._reporter.blocked(key), books.examined)
 
     async def run(self) -> None:
         informers = (self._daemon_sets, self._pods, self._nodes, self._revisions)
