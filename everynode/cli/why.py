@@ -6,7 +6,6 @@ The exit status is the answer for a script: 0 done, 3 progressing, 4 blocked, an
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from pathlib import Path
@@ -14,40 +13,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from everynode.cli.target import STATUSES, Failure, Target, of_daemon_set, told
+
 if TYPE_CHECKING:
-    from everynode.controllers.daemonset.diagnosis.facts import Facts
     from everynode.explain.evidence import Evidence
 
-STATUSES = {"done": 0, "progressing": 3, "blocked": 4}
 # Seconds between two looks of --watch.
 LOOK = 2.0
 
 
-class _Failure(Exception):
-    """One line for standard error."""
-
-
-class DaemonSetName(click.ParamType[str]):
-    """ds/NAME, daemonset/NAME, or NAME."""
-
-    name = "ds/NAME"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        kind, slash, name = str(value).rpartition("/")
-        if slash and kind.lower() not in ("ds", "daemonset", "daemonsets", "daemonset.apps", "daemonsets.apps"):
-            self.fail(f"{value!r} is not a DaemonSet: ds/NAME", param, ctx)
-        if not name:
-            self.fail(f"{value!r} names no DaemonSet: ds/NAME", param, ctx)
-        return name
-
-
 @click.command()
-@click.argument("daemon_set", type=DaemonSetName(), metavar="ds/NAME")
-@click.option("-n", "--namespace", help="Default: the context's.")
-@click.option(
-    "--kubeconfig", type=click.Path(path_type=Path, dir_okay=False), help="Default: $KUBECONFIG or ~/.kube/config."
-)
-@click.option("--context", default="", help="The kubeconfig's context. Default: its current one.")
+@of_daemon_set
 @click.option("-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
 @click.option(
     "--from",
@@ -57,80 +33,47 @@ class DaemonSetName(click.ParamType[str]):
     help="Reads a dump (kubectl get … -o yaml) instead of a cluster. May be given several times.",
 )
 @click.option("-w", "--watch", is_flag=True, help="Looks again every other second until the rollout is done.")
-def why(
-    daemon_set: str,
-    namespace: str | None,
-    kubeconfig: Path | None,
-    context: str,
-    output: str,
-    dump: tuple[Path, ...],
-    watch: bool,
-) -> None:
+def why(target: Target, output: str, dump: tuple[Path, ...], watch: bool) -> None:
     """Tell where a DaemonSet's rollout stands, and what holds it."""
     if dump and watch:
         raise click.UsageError("--watch needs a cluster; a dump (--from) does not change")
-    try:
-        if dump:
-            phase = _explain_dump(dump, namespace or "default", daemon_set, output)
-        else:
-            phase = asyncio.run(_explain_cluster(kubeconfig, context, namespace, daemon_set, output, watch))
-    except _Failure as failure:
-        click.echo(f"everynode: {failure}", err=True)
-        sys.exit(1)
-    sys.exit(STATUSES[phase])
+    sys.exit(told(_explain_dump(target, dump, output) if dump else _explain_cluster(target, output, watch)))
 
 
-def _explain_dump(files: tuple[Path, ...], namespace: str, name: str, output: str) -> str:
+async def _explain_dump(target: Target, files: tuple[Path, ...], output: str) -> int:
     from everynode.explain.dump import DumpUnusable, read_dump
 
     try:
         evidence = read_dump(files)
     except DumpUnusable as error:
-        raise _Failure(str(error)) from error
+        raise Failure(str(error)) from error
+    target.namespace = target.namespace or "default"
     # A dump is explained as of the moment it was taken.
-    return _tell(evidence, namespace, name, output, max(file.stat().st_mtime for file in files))
+    return STATUSES[_tell(evidence, target, output, max(file.stat().st_mtime for file in files))]
 
 
-async def _explain_cluster(
-    kubeconfig: Path | None, context: str, namespace: str | None, name: str, output: str, watch: bool
-) -> str:
-    from everynode.api.status import ApiError
-    from everynode.client.client import Client
-    from everynode.client.http import HttpHandler
-    from everynode.client.kubeconfig import KubeconfigError, load
+async def _explain_cluster(target: Target, output: str, watch: bool) -> int:
     from everynode.explain.gather import gather
 
-    path = kubeconfig or Path(os.environ.get("KUBECONFIG") or "~/.kube/config")
-    try:
-        connection = load(path, context)
-    except KubeconfigError as error:
-        raise _Failure(str(error)) from error
-    handler = HttpHandler(connection)
-    client = Client(handler, user_agent="everynode-why")
-    where = namespace or connection.namespace
-    try:
+    async with target.connected() as client:
         while True:
-            phase = _tell(await gather(client, where, name), where, name, output, time.time())
+            phase = _tell(await gather(client, target.namespace, target.name), target, output, time.time())
             if not watch or phase == "done":
-                return phase
+                return STATUSES[phase]
             await asyncio.sleep(LOOK)
             click.echo()
-    except ApiError as error:
-        raise _Failure(str(error)) from error
-    finally:
-        await handler.close()
 
 
-def _tell(evidence: Evidence, namespace: str, name: str, output: str, now: float) -> str:
+def _tell(evidence: Evidence, target: Target, output: str, now: float) -> str:
     """Prints the answer; the phase."""
     from everynode.controllers.daemonset.diagnosis.rollout import diagnose
     from everynode.explain.evidence import NoSuchDaemonSet, facts_of
     from everynode.explain.telling import as_data, as_text
 
     try:
-        facts: Facts = facts_of(evidence, namespace, name, now)
+        facts = facts_of(evidence, target.namespace, target.name, now)
     except NoSuchDaemonSet as error:
-        raise _Failure(str(error)) from error
+        raise Failure(str(error)) from error
     diagnosis = diagnose(facts, now)
     if output == "text":
         click.echo(as_text(facts, diagnosis, now), nl=False)
