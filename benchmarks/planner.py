@@ -67,7 +67,7 @@ class Fleet:
             plan = make_plan(self.tally, self.strategy)
             self.spent += time.process_time() - began
             self.events += 1
-            self.examined += 1 + plan.examined
+            self.examined += 1 + len(plan.examined)
             self.carry_out(plan)
 
     def carry_out(self, plan: Plan) -> None:

@@ -71,6 +71,8 @@ class ApiServer:
         self.answered: Counter[tuple[str, str, int]] = Counter()
         # What other parts of this process add to the metrics.
         self.samples: list[Samples] = []
+        # What other parts of this process tell of one thing, as JSON, at /debug/PAGE/THING; None: there is no such thing.
+        self.debug_pages: dict[str, Callable[[str], bytes | None]] = {}
         self._verbs: dict[str, Callable[[Call], Awaitable[Response]]] = {
             "get": self._reader.get,
             "list": self._reader.list,
@@ -168,10 +170,19 @@ class ApiServer:
             return media.document(200, version())
         if path == "/metrics":
             return metrics.serve(self.answered, self.sent, self._store, self.samples)
+        if path.startswith("/debug/"):
+            return self._debug(path)
         found = health.serve(request, user, self._store) or discovery.serve(request) or openapi.serve(request)
         if found is None:
             raise status.no_such_path()
         return found
+
+    def _debug(self, path: str) -> Response:
+        _, _, page, *rest = path.split("/", 3)
+        told = self.debug_pages[page](rest[0]) if rest and page in self.debug_pages else None
+        if told is None:
+            raise status.no_such_path()
+        return Response(200, {"content-type": "application/json"}, told)
 
 
 def version() -> dict[str, str]:

@@ -149,6 +149,7 @@ class Cluster:
         self.daemon_sets = plane.daemon_sets
         assert self._api is not None
         self._api.samples.append(plane.daemon_sets.samples)
+        self._api.debug_pages["decisions"] = plane.daemon_sets.decisions
         for name, part in plane.parts.items():
             self._tasks.start(name, part.run())
         self._tasks.start("informers", self._inform(plane.informers, fleet))

@@ -21,6 +21,8 @@ from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from everynode.agent import rules
 from everynode.api.scheme import (
     DAEMON_SETS,
@@ -36,13 +38,14 @@ from everynode.api.status import ApiError
 from everynode.apiserver.facets import facets
 from everynode.assemble.cluster import Cluster
 from everynode.assemble.config import Config
+from everynode.controllers.daemonset.decisions import Recording, replay
 from everynode.store.contract import Store
 from everynode.store.local import LocalStore
 from everynode.values.timestamps import seconds_text
 from tests.simulation import recount
 from tests.simulation.medium import Disk, Medium, Memory
 from tests.simulation.recount import MARK, Json
-from tests.simulation.violations import Abandoned, NotConverged, NotQuiet
+from tests.simulation.violations import Abandoned, DecidedOtherwise, NotConverged, NotQuiet
 from tests.simulation.witness import Witness
 from tests.virtual_time import LoopClock, VirtualLoop
 
@@ -152,6 +155,7 @@ class Stage:
 
     def restart(self, down: float = 0.0, *, crash: bool = False) -> None:
         """The whole control plane ends wherever it is, and begins anew on what is stored: at the end, or now if it crashes."""
+        self._decide_again()
         self._do(self._restart(down, crash))
 
     def close(self) -> None:
@@ -446,6 +450,19 @@ class Stage:
         if wrong := self.mismatches():
             self.broken = True
             raise NotConverged("at rest: " + "; ".join(wrong))
+        self._decide_again()
+
+    def _decide_again(self) -> None:
+        """Every decision that is still written down."""
+        for key in self.witness.daemon_sets:
+            told = self._cluster.daemon_sets.decisions(key)
+            if told is None:
+                continue
+            recording = msgspec.json.decode(told, type=Recording)
+            for decision in recording.decisions:
+                if otherwise := replay(recording, decision):
+                    self.broken = True
+                    raise DecidedOtherwise(f"{key}, decision {decision.number}: " + "; ".join(otherwise))
 
     def _mend(self) -> None:
         """Nothing is broken any more: images run, nodes are there and speak, nobody else takes room, which no quota bounds.

@@ -35,6 +35,10 @@ class Lost(Violation):
     """What was acknowledged is not what the store gives back."""
 
 
+class DecidedOtherwise(Violation):
+    """A decision, made again from what was written down of it, is another one."""
+
+
 class NotConverged(Violation):
     """All faults are mended, and still the cluster does not match its DaemonSets."""
 

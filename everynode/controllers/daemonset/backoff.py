@@ -8,6 +8,7 @@ may well do better.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 FIRST_PAUSE = 1.0  # seconds
@@ -37,6 +38,10 @@ class FailureBackoff:
         pause = self._current(node, generation, now)
         seconds = min(pause.seconds * 2, LONGEST_PAUSE) if pause else FIRST_PAUSE
         self._pauses[node] = _Pause(generation, now, seconds)
+
+    def nodes(self) -> Collection[str]:
+        """Those that have a pause, over or not."""
+        return self._pauses.keys()
 
     def forget(self, node: str) -> None:
         self._pauses.pop(node, None)

@@ -58,6 +58,10 @@ class Books:
         if revision <= ledger.status_revision:
             return False
         changed = view.status != ledger.status
+        if view.status.observed_generation != ledger.status.observed_generation:
+            # Pauses after failures were for the generation before.
+            for node in ledger.backoff.nodes():
+                ledger.node_changed(node)
         ledger.status, ledger.status_revision = view.status, revision
         return changed
 

@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import inf
 
 import msgspec
 
 from everynode.controllers.daemonset.backoff import FailureBackoff
+from everynode.controllers.daemonset.decisions import NodeFacts
 from everynode.controllers.daemonset.observe import DaemonSet, DaemonSetStatus, Node, Pod
 from everynode.controllers.daemonset.placement import Rules, judge
 from everynode.controllers.daemonset.plan import Strategy
@@ -179,12 +180,21 @@ class Ledger:
             self.examined += 1
         return changed
 
+    def facts_of(self, nodes: Iterable[str], now: float) -> Iterator[NodeFacts]:
+        """What the Verdicts on these nodes rest on, for the record; none of them is stale."""
+        since = self._ready_since
+        for name in nodes:
+            pods = self._by_node.get(name, ())
+            ready_since = {pod.metadata.uid: since[pod.metadata.uid] for pod in pods if pod.metadata.uid in since}
+            failed_until = self._failed_until(name, now)
+            yield NodeFacts(name, self._nodes.get("", name), pods, ready_since, failed_until, self._is_unsettled(name))
+
     def _judge(self, name: str, now: float) -> bool:
         assert self.rules is not None, "retarget comes before refresh"
         node = self._nodes.get("", name)
         pods = self._by_node.get(name, ())
-        awaited = self._still_awaited(name)
-        if node is None and not pods and not awaited:
+        self._settle(name)
+        if node is None and not pods and name not in self._awaited:
             self.backoff.forget(name)
             known = name in self.tally.verdicts
             self.tally.forget(name)
@@ -196,23 +206,31 @@ class Ledger:
             pods,
             now,
             ready_since=self._ready_since,
-            failed_until=self.backoff.until(name, self.status.observed_generation, now),
-            unsettled=awaited or (name in self._predecessors and not pods and not self.rules.surge),
+            failed_until=self._failed_until(name, now),
+            unsettled=self._is_unsettled(name),
         )
         if verdict.until < inf:
             heapq.heappush(self._moments, (verdict.until, name))
         return self.tally.replace(verdict)
 
-    def _still_awaited(self, node: str) -> bool:
-        awaited = self._awaited.get(node)
+    def _failed_until(self, name: str, now: float) -> float:
+        return self.backoff.until(name, self.status.observed_generation, now)
+
+    def _is_unsettled(self, name: str) -> bool:
+        if name in self._awaited:
+            return True
+        return name in self._predecessors and name not in self._by_node and not (self.rules and self.rules.surge)
+
+    def _settle(self, name: str) -> None:
+        """Drops the writes about the node that the informer has shown by now."""
+        awaited = self._awaited.get(name)
         if awaited is None:
-            return False
+            return
         left = [one for one in awaited if not one.seen(self._pods)]
         if left:
-            self._awaited[node] = left
-            return True
-        del self._awaited[node]
-        return False
+            self._awaited[name] = left
+        else:
+            del self._awaited[name]
 
     # Moments
 

@@ -74,8 +74,9 @@ class PodSpecView(View):
 
     def __post_init__(self) -> None:
         self.node_name = sys.intern(self.node_name)
-        pinned = pinned_node(PodSpec(affinity=self.affinity)) if self.affinity and not self.node_name else ""
-        self.target = self.node_name or sys.intern(pinned)
+        if self.affinity is not None:
+            self.target = pinned_node(PodSpec(affinity=self.affinity)) or ""
+        self.target = self.node_name or sys.intern(self.target)
         self.affinity = None
 
 

@@ -14,7 +14,7 @@ not available get a new one at once; of those whose old pod is available at most
 yet. On nodes that are not to have a daemon pod any more an available pod stays until enough others are available.
 
 Percentages are of the number of nodes that should run the pod, rounded up. A plan holds at most BURST creations and BURST
-deletions; `more` says that it was cut short. Planning touches as many nodes as it acts on (`examined` counts them), and goes by
+deletions; `more` says that it was cut short. Planning touches as many nodes as it acts on (`examined` names them), and goes by
 node name, so the same tally gives the same plan.
 """
 
@@ -88,12 +88,13 @@ class Deletion(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What to do now. `more`: there is more than fits in one plan, so ask again when this is under way."""
+    """What to do now. `more`: there is more than fits in one plan, so ask again when this is under way. `examined` are the
+    nodes that were looked at: their Verdicts and the tally's counters are all that the plan depends on."""
 
     creations: tuple[Creation, ...] = ()
     deletions: tuple[Deletion, ...] = ()
     more: bool = False
-    examined: int = 0
+    examined: tuple[str, ...] = ()
 
 
 def make_plan(tally: Tally, strategy: Strategy) -> Plan:
@@ -105,15 +106,15 @@ def make_plan(tally: Tally, strategy: Strategy) -> Plan:
     if strategy.rolling:
         unavailable, surge = strategy.budgets(tally.desired)
         if surge:
-            deletions.take_settled(_served(tally))
-            creations.take_settled(_surge(tally, surge))
+            deletions.take(_served(tally), settled=True)
+            creations.take(_surge(tally, surge), settled=True)
         else:
-            deletions.take_settled(_roll(tally, unavailable))
+            deletions.take(_roll(tally, unavailable), settled=True)
     return Plan(
         tuple(creations.taken),
         tuple(deletions.taken),
         creations.more or deletions.more,
-        creations.examined + deletions.examined,
+        tuple(dict.fromkeys(creations.examined + deletions.examined)),
     )
 
 
@@ -127,20 +128,19 @@ class _Actions(Generic[A]):
         self._tally = tally
         self.taken: list[A] = []
         self.more = False
-        self.examined = 0
+        self.examined: list[str] = []
 
-    def take(self, wanted: Iterator[A]) -> None:
-        """Takes what still fits, looking at no more than one action beyond that."""
+    def take(self, wanted: Iterator[A], *, settled: bool = False) -> None:
+        """Takes what still fits, looking at no more than one action beyond that; if only `settled` nodes are to be acted on,
+        those are left alone on which upkeep has its hands already."""
         for action in wanted:
-            self.examined += 1
+            self.examined.append(action.node)
+            if settled and self._in_upkeep(self._tally.verdicts[action.node]):
+                continue
             if len(self.taken) == BURST:
                 self.more = True
                 return
             self.taken.append(action)
-
-    def take_settled(self, wanted: Iterator[A]) -> None:
-        """The same, but leaves nodes alone on which upkeep has its hands already."""
-        self.take(action for action in wanted if not self._in_upkeep(self._tally.verdicts[action.node]))
 
     def _in_upkeep(self, verdict: Verdict) -> bool:
         return verdict.lacks_pod or bool(verdict.doomed)

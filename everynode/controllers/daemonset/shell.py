@@ -22,6 +22,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
 from everynode.api.core_v1 import ObjectReference
 from everynode.api.scheme import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS, RESOURCE_QUOTAS
 from everynode.api.status import ApiError
@@ -32,6 +34,7 @@ from everynode.client.client import Client
 from everynode.controllers.daemonset.books import Books
 from everynode.controllers.daemonset.calls import all_of, namespace_terminating
 from everynode.controllers.daemonset.claim import claim
+from everynode.controllers.daemonset.flightlog import FlightLog
 from everynode.controllers.daemonset.history import History
 from everynode.controllers.daemonset.ledger import Awaited, Ledger
 from everynode.controllers.daemonset.measures import samples_of
@@ -95,6 +98,7 @@ class DaemonSetController:
         self._runner = Runner(COMPONENT, self._queue, self._sync, workers=WORKERS)
         self._books: dict[str, Books] = {}
         self._by_uid: dict[str, Books] = {}
+        self._flight_log = FlightLog()
         self._reporter = Reporter(client, self._books, self._tell, clock)
         self.syncs = 0
 
@@ -108,6 +112,11 @@ class DaemonSetController:
         for key, books in self._books.items():
             ledger = books.ledger
             yield from samples_of(ledger.ds, ledger.tally, ledger.strategy, self._reporter.blocked(key), books.examined)
+
+    def decisions(self, key: str) -> bytes | None:
+        """The latest decisions about a DaemonSet, as JSON; None if there is none of that `namespace/name`."""
+        books = self._books.get(key)
+        return msgspec.json.encode(self._flight_log.recording(books.ledger.ds)) if books is not None else None
 
     async def run(self) -> None:
         informers = (self._daemon_sets, self._pods, self._nodes, self._revisions)
@@ -135,6 +144,7 @@ class DaemonSetController:
                 self._reporter.synced(old.key)
                 gone.ledger.epoch += 1  # for a sync that is under way
                 self._by_uid.pop(old.metadata.uid, None)
+                self._flight_log.forget(old.metadata.uid)
             return
         books = self._books.get(new.key)
         if books is None:
@@ -233,18 +243,21 @@ class DaemonSetController:
                 return
             ledger.retarget(rules_of(ds, hash, ledger.strategy.surge), self._clock.now())
             books.mould = PodMould(ds, hash)
-        ledger.wake(self._clock.now())
-        await self._refresh(ledger)
+        now = self._clock.now()
+        ledger.wake(now)
+        await self._refresh(ledger, now)
         if ledger.epoch != epoch:
             return
         plan = Plan() if self._is_barred(books) else make_plan(ledger.tally, ledger.strategy)
-        books.planned += plan.examined
+        books.planned += len(plan.examined)
+        decision = self._flight_log.note(now, ledger, plan)
         errors = await self._carry_out(books, plan)
         books.refusals = tuple(str(error) for error in errors)
+        decision.refused(books.refusals)
         if not errors:
             await books.history.clean_up(ledger)
         # Moments that have come since the plan are left to the timer: what they ask for must be planned, not just judged.
-        await self._refresh(ledger)
+        await self._refresh(ledger, self._clock.now())
         await self._write_status(books, ds)
         self._reporter.synced(key)
         self._arm(books)
@@ -260,10 +273,10 @@ class DaemonSetController:
                 return
             await asyncio.sleep(0)
 
-    async def _refresh(self, ledger: Ledger) -> None:
-        """Judges all that is stale; when it returns nothing is, and no event has come in between."""
+    async def _refresh(self, ledger: Ledger, now: float) -> None:
+        """Judges all that is stale, as of `now`; when it returns nothing is, and no event has come in between."""
         while True:
-            ledger.refresh(self._clock.now(), TURN)
+            ledger.refresh(now, TURN)
             if not ledger.stale:
                 return
             await asyncio.sleep(0)

@@ -1,0 +1,203 @@
+"""One decision of the planner, with all that it rested on: written down so that it can be made again anywhere.
+
+    recorded(...) -> Decision              as it is made
+    Recording                              the decisions of one DaemonSet, as they are handed out: JSON
+    replay(recording, decision) -> [...]   makes it again, by the code of today; what comes out otherwise
+
+A plan depends on the tally's counters and on the nodes that the planner looked at, not on the rest of the fleet; so a decision
+among a hundred thousand nodes is written down as whole as one among three. Of each node looked at, the facts are kept, not the
+Verdict: a replay judges it anew. Each decision carries a digest of what it rested on, so that one that was altered is told from
+one that is decided otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from everynode.controllers.daemonset.observe import DaemonSet, Node, Pod
+from everynode.controllers.daemonset.placement import Cause, Rules, State, Verdict, judge
+from everynode.controllers.daemonset.plan import Plan, Strategy, make_plan
+from everynode.controllers.daemonset.revisions import canonical
+from everynode.controllers.daemonset.tally import Tally
+from everynode.controllers.daemonset.template import rules_of
+
+CREATE, DELETE = "create", "delete"
+# Refusals that are kept of one decision: of 250 creations they say the same, but for the names.
+REFUSALS = 3
+
+
+class RecordingUnusable(Exception):
+    """It is no recording of decisions, or not a whole one."""
+
+
+class NodeFacts(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
+    """What was known of one node: the arguments of `judge`. `ready_since` holds its own pods only."""
+
+    name: str
+    node: Node | None = None
+    pods: tuple[Pod, ...] = ()
+    ready_since: Mapping[str, float] = {}
+    failed_until: float = 0.0
+    unsettled: bool = False
+
+    def verdict(self, rules: Rules, now: float) -> Verdict:
+        return judge(
+            rules,
+            self.name,
+            self.node,
+            self.pods,
+            now,
+            ready_since=self.ready_since,
+            failed_until=self.failed_until,
+            unsettled=self.unsettled,
+        )
+
+
+class Action(msgspec.Struct, frozen=True, gc=False):
+    """A pod made for a node, or deleted from it, and why. One that is made has no name yet."""
+
+    verb: str
+    node: str
+    cause: Cause
+    pod: str = ""
+
+    def __str__(self) -> str:
+        what = f"pod {self.pod} of" if self.pod else "a pod for"
+        return f"{self.verb} {what} {self.node}: {self.cause.value}"
+
+
+class Decision(msgspec.Struct, rename="camel"):
+    """What was decided at `at` (Unix seconds by the controller's clock), and again, `times` in all, until `until`.
+
+    `states` counts the nodes in each `State`; it, `desired` and `covered` are of the whole fleet, `nodes` are those that were
+    looked at. `refusals` is what the API said against the actions. `input` is the digest of what the decision rested on; it is
+    made when the decision is handed out.
+    """
+
+    number: int
+    at: float
+    until: float
+    generation: int
+    revision: str
+    strategy: Strategy
+    desired: int
+    covered: int
+    states: tuple[int, ...]
+    nodes: tuple[NodeFacts, ...] = ()
+    actions: tuple[Action, ...] = ()
+    more: bool = False
+    times: int = 1
+    refusals: tuple[str, ...] = ()
+    input: str = ""
+
+    def refused(self, refusals: Sequence[str]) -> None:
+        """Notes what the API said against the actions: each thing once, and only the first few."""
+        self.refusals = tuple(dict.fromkeys(refusals))[:REFUSALS]
+
+    def repeats(self, other: Decision) -> bool:
+        """Whether both say of the same fleet that nothing is to be done."""
+        return (
+            not (self.actions or other.actions)
+            and self.states == other.states
+            and (self.generation, self.revision, self.strategy) == (other.generation, other.revision, other.strategy)
+        )
+
+
+class Recording(msgspec.Struct, rename="camel"):
+    """Decisions about one DaemonSet, oldest first; `subjects` holds it by generation, as it then was."""
+
+    namespace: str
+    name: str
+    subjects: dict[int, DaemonSet]
+    decisions: list[Decision]
+    kind: str = "RecordedDecisions"
+    everynode: str = ""
+
+
+def recorded(
+    number: int,
+    at: float,
+    generation: int,
+    hash: str,
+    strategy: Strategy,
+    tally: Tally,
+    plan: Plan,
+    nodes: Iterable[NodeFacts],
+) -> Decision:
+    """The decision that led to this plan; `nodes` are those that the plan examined."""
+    return Decision(
+        number=number,
+        at=at,
+        until=at,
+        generation=generation,
+        revision=hash,
+        strategy=strategy,
+        desired=tally.desired,
+        covered=tally.covered,
+        states=tuple(tally.states),
+        nodes=tuple(nodes),
+        actions=tuple(_actions(plan)),
+        more=plan.more,
+    )
+
+
+def replay(recording: Recording, decision: Decision) -> list[str]:
+    """Decides again; each line tells of something that came out otherwise. Raises RecordingUnusable."""
+    subject = recording.subjects.get(decision.generation)
+    if subject is None:
+        raise RecordingUnusable(f"generation {decision.generation} of the DaemonSet is not in the recording")
+    if decision.input != digest(subject, decision):
+        return ["what it rested on is not what was recorded: the digest differs"]
+    if len(decision.states) != len(State):
+        raise RecordingUnusable(f"it counts nodes in {len(decision.states)} states; there are {len(State)}")
+    rules = rules_of(subject, decision.revision, decision.strategy.surge)
+    plan = make_plan(_tally(decision, rules), decision.strategy)
+    return list(_differences(decision, plan))
+
+
+def digest(subject: DaemonSet, decision: Decision) -> str:
+    """Of all that the decision rested on, and of nothing else."""
+    rested_on = (
+        canonical(msgspec.json.decode(subject.spec.template)),
+        subject.spec.min_ready_seconds,
+        decision.at,
+        decision.revision,
+        decision.strategy,
+        (decision.desired, decision.covered, decision.states),
+        decision.nodes,
+    )
+    return f"sha256:{hashlib.sha256(msgspec.json.encode(rested_on)).hexdigest()}"
+
+
+def _tally(decision: Decision, rules: Rules) -> Tally:
+    """A tally of the nodes that were looked at, with the counters of the fleet."""
+    tally = Tally()
+    for facts in decision.nodes:
+        tally.replace(facts.verdict(rules, decision.at))
+    tally.states = list(decision.states)
+    tally.desired, tally.covered = decision.desired, decision.covered
+    return tally
+
+
+def _actions(plan: Plan) -> Iterator[Action]:
+    for creation in plan.creations:
+        yield Action(CREATE, creation.node, creation.cause)
+    for deletion in plan.deletions:
+        yield Action(DELETE, deletion.node, deletion.cause, deletion.pod.metadata.name)
+
+
+def _differences(decision: Decision, plan: Plan) -> Iterator[str]:
+    before, now = decision.actions, tuple(_actions(plan))
+    for action in before:
+        if action not in now:
+            yield f"no longer: {action}"
+    for action in now:
+        if action not in before:
+            yield f"new: {action}"
+    if set(before) == set(now) and before != now:
+        yield "the same actions, in another order"
+    if decision.more != plan.more:
+        yield f"there {'is' if plan.more else 'is no longer'} more to do than fits in one plan"
