@@ -317,6 +317,10 @@ class Client:
         """POSTs to a subresource (`pods/x/binding`)."""
         await self._call("POST", resource.path(namespace, name, subresource), _writing(), _encode(body))
 
+    async def read(self, path: str) -> bytes:
+        """What a path that is no resource's answers (`/version`, `/metrics`)."""
+        return await (await self._call("GET", path, {})).whole()
+
     async def _call(
         self, method: str, path: str, query: Query, body: bytes = b"", content_type: str = "application/json"
     ) -> Response:

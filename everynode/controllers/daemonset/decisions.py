@@ -19,7 +19,7 @@ import msgspec
 
 from everynode.controllers.daemonset.observe import DaemonSet, Node, Pod
 from everynode.controllers.daemonset.placement import Cause, Rules, State, Verdict, judge
-from everynode.controllers.daemonset.plan import Plan, Strategy, make_plan
+from everynode.controllers.daemonset.plan import Plan, Strategy, make_plan, surging_nodes, unavailable_nodes
 from everynode.controllers.daemonset.revisions import canonical
 from everynode.controllers.daemonset.tally import Tally
 from everynode.controllers.daemonset.template import rules_of
@@ -93,6 +93,25 @@ class Decision(msgspec.Struct, rename="camel"):
     refusals: tuple[str, ...] = ()
     input: str = ""
 
+    @property
+    def budget(self) -> tuple[int, int]:
+        """(nodes of the budget that are in use, nodes that it allows)."""
+        unavailable, surge = self.strategy.budgets(self.desired)
+        return (
+            (surging_nodes(self.states), surge)
+            if self.strategy.surge
+            else (unavailable_nodes(self.states), unavailable)
+        )
+
+    def tally(self, rules: Rules) -> Tally:
+        """The nodes that were looked at, judged anew, with the counters of the whole fleet."""
+        tally = Tally()
+        for facts in self.nodes:
+            tally.replace(facts.verdict(rules, self.at))
+        tally.states = list(self.states)
+        tally.desired, tally.covered = self.desired, self.covered
+        return tally
+
     def refused(self, refusals: Sequence[str]) -> None:
         """Notes what the API said against the actions: each thing once, and only the first few."""
         self.refusals = tuple(dict.fromkeys(refusals))[:REFUSALS]
@@ -154,7 +173,7 @@ def replay(recording: Recording, decision: Decision) -> list[str]:
     if len(decision.states) != len(State):
         raise RecordingUnusable(f"it counts nodes in {len(decision.states)} states; there are {len(State)}")
     rules = rules_of(subject, decision.revision, decision.strategy.surge)
-    plan = make_plan(_tally(decision, rules), decision.strategy)
+    plan = make_plan(decision.tally(rules), decision.strategy)
     return list(_differences(decision, plan))
 
 
@@ -170,16 +189,6 @@ def digest(subject: DaemonSet, decision: Decision) -> str:
         decision.nodes,
     )
     return f"sha256:{hashlib.sha256(msgspec.json.encode(rested_on)).hexdigest()}"
-
-
-def _tally(decision: Decision, rules: Rules) -> Tally:
-    """A tally of the nodes that were looked at, with the counters of the fleet."""
-    tally = Tally()
-    for facts in decision.nodes:
-        tally.replace(facts.verdict(rules, decision.at))
-    tally.states = list(decision.states)
-    tally.desired, tally.covered = decision.desired, decision.covered
-    return tally
 
 
 def _actions(plan: Plan) -> Iterator[Action]:

@@ -23,7 +23,7 @@ def samples_of(
         ("updated_nodes", "Of these, nodes whose pod is of the newest template.", tally.updated),
         ("available_nodes", "Of these, nodes whose pod is available.", tally.available),
         ("budget_nodes", "Nodes that may be without an available pod (maxUnavailable).", budget),
-        ("budget_used_nodes", "Nodes that are without an available pod.", unavailable_nodes(tally)),
+        ("budget_used_nodes", "Nodes that are without an available pod.", unavailable_nodes(tally.states)),
     )
     for name, about, value in gauges:
         yield Sample(f"everynode_daemonset_{name}", about, whose, value)

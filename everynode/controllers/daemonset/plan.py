@@ -20,7 +20,7 @@ node name, so the same tally gives the same plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -146,14 +146,14 @@ class _Actions(Generic[A]):
         return verdict.lacks_pod or bool(verdict.doomed)
 
 
-def unavailable_nodes(tally: Tally) -> int:
-    """How many nodes count against maxUnavailable."""
-    return sum(tally.states[state] for state in _UNAVAILABLE)
+def unavailable_nodes(states: Sequence[int]) -> int:
+    """How many nodes count against maxUnavailable, of so many in each state."""
+    return sum(states[state] for state in _UNAVAILABLE)
 
 
-def surging_nodes(tally: Tally) -> int:
-    """How many nodes count against maxSurge."""
-    return sum(tally.states[state] for state in _SURGING)
+def surging_nodes(states: Sequence[int]) -> int:
+    """How many nodes count against maxSurge, of so many in each state."""
+    return sum(states[state] for state in _SURGING)
 
 
 def _doomed(tally: Tally) -> Iterator[Deletion]:
@@ -166,7 +166,7 @@ def _roll(tally: Tally, max_unavailable: int) -> Iterator[Deletion]:
     """An update without surge: delete, and let upkeep create."""
     yield from _old(tally, State.LEAVING_UNAVAILABLE, Cause.OLD_UNAVAILABLE)
     yield from _old(tally, State.OLD_UNAVAILABLE, Cause.OLD_UNAVAILABLE)
-    allowed = max(0, max_unavailable - unavailable_nodes(tally))
+    allowed = max(0, max_unavailable - unavailable_nodes(tally.states))
     leaving = tally.states[State.LEAVING_AVAILABLE]
     yield from islice(_old(tally, State.LEAVING_AVAILABLE, Cause.UPDATE), allowed)
     yield from islice(_old(tally, State.OLD_AVAILABLE, Cause.UPDATE), max(0, allowed - leaving))
@@ -184,7 +184,7 @@ def _surge(tally: Tally, max_surge: int) -> Iterator[Creation]:
     """An update with surge: the new pods that may be created beside old ones."""
     for node in tally.by_state[State.OLD_UNAVAILABLE]:
         yield Creation(node, Cause.OLD_UNAVAILABLE)
-    for node in islice(tally.by_state[State.OLD_AVAILABLE], max(0, max_surge - surging_nodes(tally))):
+    for node in islice(tally.by_state[State.OLD_AVAILABLE], max(0, max_surge - surging_nodes(tally.states))):
         yield Creation(node, Cause.SURGE)
 
 

@@ -151,7 +151,7 @@ def _budget_of(facts: Facts) -> tuple[int, int]:
     unavailable, surge = facts.strategy.budgets(facts.tally.desired)
     if facts.strategy.surge:
         return surge, facts.tally.states[State.BOTH_WAITING]
-    return unavailable, unavailable_nodes(facts.tally)
+    return unavailable, unavailable_nodes(facts.tally.states)
 
 
 def _budget(facts: Facts, progress: Progress, found: Sequence[Finding]) -> Finding:
