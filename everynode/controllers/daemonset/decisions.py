@@ -13,7 +13,7 @@ one that is decided otherwise.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -69,7 +69,7 @@ class Action(msgspec.Struct, frozen=True, gc=False):
         return f"{self.verb} {what} {self.node}: {self.cause.value}"
 
 
-class Decision(msgspec.Struct, rename="camel"):
+class Decision(msgspec.Struct, rename="camel", gc=False):
     """What was decided at `at` (Unix seconds by the controller's clock), and again, `times` in all, until `until`.
 
     `states` counts the nodes in each `State`; it, `desired` and `covered` are of the whole fleet, `nodes` are those that were
@@ -119,9 +119,11 @@ class Decision(msgspec.Struct, rename="camel"):
     def repeats(self, other: Decision) -> bool:
         """Whether both say of the same fleet that nothing is to be done."""
         return (
-            not (self.actions or other.actions)
-            and self.states == other.states
-            and (self.generation, self.revision, self.strategy) == (other.generation, other.revision, other.strategy)
+            self.states == other.states
+            and not (self.actions or other.actions)
+            and self.generation == other.generation
+            and self.revision == other.revision
+            and self.strategy == other.strategy
         )
 
 
@@ -144,23 +146,12 @@ def recorded(
     strategy: Strategy,
     tally: Tally,
     plan: Plan,
-    nodes: Iterable[NodeFacts],
+    nodes: tuple[NodeFacts, ...],
 ) -> Decision:
     """The decision that led to this plan; `nodes` are those that the plan examined."""
-    return Decision(
-        number=number,
-        at=at,
-        until=at,
-        generation=generation,
-        revision=hash,
-        strategy=strategy,
-        desired=tally.desired,
-        covered=tally.covered,
-        states=tuple(tally.states),
-        nodes=tuple(nodes),
-        actions=tuple(_actions(plan)),
-        more=plan.more,
-    )
+    actions = _actions(plan) if plan.creations or plan.deletions else ()
+    counters = (tally.desired, tally.covered, tuple(tally.states))
+    return Decision(number, at, at, generation, hash, strategy, *counters, nodes, actions, plan.more)
 
 
 def replay(recording: Recording, decision: Decision) -> list[str]:
@@ -191,15 +182,13 @@ def digest(subject: DaemonSet, decision: Decision) -> str:
     return f"sha256:{hashlib.sha256(msgspec.json.encode(rested_on)).hexdigest()}"
 
 
-def _actions(plan: Plan) -> Iterator[Action]:
-    for creation in plan.creations:
-        yield Action(CREATE, creation.node, creation.cause)
-    for deletion in plan.deletions:
-        yield Action(DELETE, deletion.node, deletion.cause, deletion.pod.metadata.name)
+def _actions(plan: Plan) -> tuple[Action, ...]:
+    created = [Action(CREATE, one.node, one.cause) for one in plan.creations]
+    return (*created, *[Action(DELETE, one.node, one.cause, one.pod.metadata.name) for one in plan.deletions])
 
 
 def _differences(decision: Decision, plan: Plan) -> Iterator[str]:
-    before, now = decision.actions, tuple(_actions(plan))
+    before, now = decision.actions, _actions(plan)
     for action in before:
         if action not in now:
             yield f"no longer: {action}"

@@ -8,29 +8,51 @@ reads. It is bounded by the nodes that were looked at, since each pins a node's 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Protocol
 
 import msgspec
 
 from everynode import __version__
-from everynode.controllers.daemonset.decisions import Decision, Recording, digest, recorded
-from everynode.controllers.daemonset.ledger import Ledger
+from everynode.controllers.daemonset.decisions import Decision, NodeFacts, Recording, digest, recorded
 from everynode.controllers.daemonset.observe import DaemonSet
-from everynode.controllers.daemonset.plan import Plan
+from everynode.controllers.daemonset.placement import Rules
+from everynode.controllers.daemonset.plan import Plan, Strategy
+from everynode.controllers.daemonset.tally import Tally
 
 # Nodes looked at in all decisions that are kept, and for one DaemonSet at least.
 KEPT, KEPT_OF_ONE = 20_000, 500
 
 
-class _Log:
-    """The decisions about one DaemonSet (one uid)."""
+class Grounds(Protocol):
+    """What a plan was made from: a Ledger."""
 
-    __slots__ = ("decisions", "made", "weight")
+    ds: DaemonSet
+    rules: Rules | None
+    strategy: Strategy
+    tally: Tally
+
+    def facts_of(self, nodes: Iterable[str], now: float) -> Iterable[NodeFacts]: ...
+
+
+class _Log:
+    """The decisions about one DaemonSet (one uid), and what it was in each of their generations."""
+
+    __slots__ = ("decisions", "made", "subjects", "weight")
 
     def __init__(self) -> None:
-        self.decisions: deque[tuple[DaemonSet, Decision]] = deque()
+        self.decisions: deque[Decision] = deque()
+        self.subjects: dict[int, DaemonSet] = {}
         self.made = 0
         self.weight = 0
+
+    def shrink(self, allowed: int) -> None:
+        """Lets the oldest go, but never the latest."""
+        while self.weight > allowed and len(self.decisions) > 1:
+            oldest = self.decisions.popleft()
+            self.weight -= 1 + len(oldest.nodes)
+            if self.decisions[0].generation != oldest.generation:
+                del self.subjects[oldest.generation]
 
 
 class FlightLog:
@@ -38,52 +60,40 @@ class FlightLog:
 
     def __init__(self) -> None:
         self._logs: dict[str, _Log] = {}
+        self._allowed = KEPT  # of one log
 
-    def note(self, at: float, ledger: Ledger, plan: Plan) -> Decision:
-        """The plan that was made of this ledger at `at` (Unix seconds); the same one again is only counted."""
-        ds, rules = ledger.ds, ledger.rules
+    def note(self, at: float, grounds: Grounds, plan: Plan) -> Decision:
+        """The plan that was made at `at` (Unix seconds); the same one again is only counted."""
+        ds, rules, tally = grounds.ds, grounds.rules, grounds.tally
         assert rules is not None, "a plan comes after the current revision"
         log = self._logs.get(ds.metadata.uid)
         if log is None:
             log = self._logs[ds.metadata.uid] = _Log()
-        decision = recorded(
-            log.made + 1,
-            at,
-            ds.metadata.generation,
-            rules.hash,
-            ledger.strategy,
-            ledger.tally,
-            plan,
-            ledger.facts_of(plan.examined, at),
-        )
-        if log.decisions:
-            _, last = log.decisions[-1]
-            if decision.repeats(last):
-                last.times, last.until = last.times + 1, at
-                return last
+            self._allowed = max(KEPT_OF_ONE, KEPT // len(self._logs))
+        generation, strategy = ds.metadata.generation, grounds.strategy
+        nodes = tuple(grounds.facts_of(plan.examined, at)) if plan.examined else ()
+        decision = recorded(log.made + 1, at, generation, rules.hash, strategy, tally, plan, nodes)
+        if log.decisions and decision.repeats(last := log.decisions[-1]):
+            last.times, last.until = last.times + 1, at
+            return last
         log.made += 1
-        log.decisions.append((ds, decision))
-        log.weight += _weight(decision)
-        allowed = max(KEPT_OF_ONE, KEPT // len(self._logs))
-        while log.weight > allowed and len(log.decisions) > 1:
-            log.weight -= _weight(log.decisions.popleft()[1])
+        log.subjects[generation] = ds
+        log.decisions.append(decision)
+        log.weight += 1 + len(nodes)
+        if log.weight > self._allowed:
+            log.shrink(self._allowed * 9 // 10)
         return decision
 
     def forget(self, uid: str) -> None:
         """The DaemonSet is gone."""
         self._logs.pop(uid, None)
+        self._allowed = max(KEPT_OF_ONE, KEPT // max(1, len(self._logs)))
 
     def recording(self, ds: DaemonSet) -> Recording:
         """The decisions that are kept, whole: with their digests."""
         meta = ds.metadata
-        kept: Sequence[tuple[DaemonSet, Decision]] = self._logs[meta.uid].decisions if meta.uid in self._logs else ()
-        subjects = {decision.generation: subject for subject, decision in kept}
+        log = self._logs.get(meta.uid) or _Log()
         decisions = [
-            msgspec.structs.replace(decision, input=digest(subjects[decision.generation], decision))
-            for _, decision in kept
+            msgspec.structs.replace(one, input=digest(log.subjects[one.generation], one)) for one in log.decisions
         ]
-        return Recording(meta.namespace, meta.name, subjects, decisions, everynode=__version__)
-
-
-def _weight(decision: Decision) -> int:
-    return 1 + len(decision.nodes)
+        return Recording(meta.namespace, meta.name, log.subjects, decisions, everynode=__version__)

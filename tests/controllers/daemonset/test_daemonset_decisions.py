@@ -40,7 +40,7 @@ def decided(fleet: str, strategy: Strategy) -> Recording:
         facts[name] = NodeFacts(name, node, tuple(pods), unsettled=letter == "u")
         tally.replace(facts[name].verdict(rules, NOW))
     plan = make_plan(tally, strategy)
-    decision = recorded(1, NOW, 1, NEW, strategy, tally, plan, [facts[name] for name in plan.examined])
+    decision = recorded(1, NOW, 1, NEW, strategy, tally, plan, tuple(facts[name] for name in plan.examined))
     decision.input = digest(DS, decision)
     recording = Recording("default", "ds", {1: DS}, [decision])
     return msgspec.json.decode(msgspec.json.encode(recording), type=Recording)
