@@ -8,6 +8,8 @@ from everynode.cli.verbs import Verbs
 
 VERBS = {
     "log": "Show the latest decisions about a DaemonSet, each with its reason.",
+    "status": "Follow a rollout until it is done, and say what holds it.",
+    "watch": "Show the fleet as a grid that changes colour live.",
 }
 
 

@@ -59,11 +59,13 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
-    """The answer. `causes` are told most important first; without any, all goes as it should."""
+    """The answer. `causes` are told most important first; without any, all goes as it should. `held` are the nodes that do not
+    get on by themselves."""
 
     phase: Phase
     progress: Progress
     causes: tuple[Cause, ...] = ()
+    held: frozenset[str] = frozenset()
 
 
 def diagnose(facts: Facts, now: float) -> Diagnosis:
@@ -72,13 +74,14 @@ def diagnose(facts: Facts, now: float) -> Diagnosis:
     whole = [*_not_observed(facts, now), *creation_findings(facts, now), *_by_hand(facts)]
     phase = _phase(facts, moving, any(one.holds for one in whole))
     progress = _progress(facts, now)
+    held = frozenset(one.node for one in found if one.holds)
     if phase is Phase.PROGRESSING:
         # What holds one node does not block the rollout while others go on.
         found = [msgspec.structs.replace(one, holds=False) for one in found]
     elif phase is Phase.BLOCKED and facts.strategy.rolling and progress.waiting and any(one.holds for one in found):
         whole.insert(0, _budget(facts, progress, found))
     causes = [*merged(whole), *merged(found), *merged(surrounding_findings(facts))]
-    return Diagnosis(phase, progress, tuple(causes))
+    return Diagnosis(phase, progress, tuple(causes), held)
 
 
 def under_way(facts: Facts) -> Diagnosis:
